@@ -1,0 +1,40 @@
+# `make book` and `make test` do everything, set-up included. The environment lives in .venv and is made once.
+PYTHON ?= python3
+PROFILE ?= quick
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: book test bench env clean help
+
+help:
+	@echo "make book   set up, run the chapters (PROFILE=$(PROFILE), JOBS=$(JOBS)), build the HTML"
+	@echo "make test   set up, run the tests"
+	@echo "make bench  set up, run the benchmarks"
+	@echo "make clean  remove _build (make distclean: and the environment)"
+
+book: $(STAMP)
+	@$(BIN)/elbo build --profile $(PROFILE) --jobs $(JOBS)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest
+
+env: $(STAMP)
+
+bench: $(STAMP)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'
+	@$(BIN)/python -m benchmarks
+
+$(STAMP): pyproject.toml requirements.lock Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is %s. Try: make $(MAKECMDGOALS) PYTHON=python3.11" % sys.version.split()[0])'
+	@echo "Setting up $(VENV) (first time only; torch is the large part) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Could not make a virtual environment: install your system's python3-venv package, then try again."; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[test]'
+	@touch $(STAMP)
+
+clean:
+	rm -rf _build
+
+distclean: clean
+	rm -rf $(VENV)
