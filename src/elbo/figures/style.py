@@ -1,0 +1,186 @@
+"""One look for the whole book: colours by meaning, sizes for the width of a page, labels on the lines.
+
+Figures draw on opaque white. The series colours are four of Okabe and Ito's that keep a contrast of 3:1 on white, and black
+and grey; every colour comes with a marker and a line style, so that a grey print still tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = ["COLOUR", "GUIDE", "LINE", "MARKER", "REFERENCE", "WIDTH", "band", "end_labels", "guide", "images", "new", "panel"]
+
+WIDTH = 7.4
+"""Width of a figure in inches: the text column of the page at 100 %."""
+
+BLUE, GREEN, VERMILION, PURPLE = "#0072B2", "#009E73", "#D55E00", "#CC79A7"
+BLACK, GREY = "#222222", "#6b6b6b"
+
+_MEANING = {
+    # data splits
+    "train": (BLUE, "-", "o"),
+    "test": (VERMILION, "-", "s"),
+    # algorithms
+    "aevb": (BLUE, "-", "o"),
+    "wake-sleep": (GREEN, "--", "s"),
+    "mcem": (VERMILION, "-.", "^"),
+    "cavi": (BLUE, "-", "o"),
+    "svi": (GREEN, "--", "s"),
+    "gibbs": (VERMILION, "-.", "^"),
+    "hmc": (VERMILION, "-.", "^"),
+    "ep": (GREEN, "--", "D"),
+    "vb": (BLUE, "-", "o"),
+    "laplace": (PURPLE, ":", "v"),
+    # densities
+    "p": (BLACK, "-", "o"),
+    "exact": (BLACK, "-", "o"),
+    "q": (BLUE, "-", "o"),
+    "exclusive": (BLUE, "-", "o"),
+    "inclusive": (VERMILION, "--", "s"),
+    # terms of the bound
+    "elbo": (BLACK, "-", "o"),
+    "reconstruction": (GREEN, "-", "s"),
+    "mutual information": (BLUE, "-", "o"),
+    "marginal kl": (VERMILION, "--", "^"),
+    "average kl": (PURPLE, "-.", "D"),
+    "log n": (GREY, ":", ""),
+    # representations
+    "beta-vae": (BLUE, "-", "o"),
+    "vae": (VERMILION, "--", "s"),
+    "pca": (GREEN, "-.", "^"),
+    "ica": (PURPLE, ":", "D"),
+}
+
+COLOUR = {name: look[0] for name, look in _MEANING.items()}
+"""Colour of an algorithm, a split, a density or a term of the bound: the same in every chapter."""
+LINE = {name: look[1] for name, look in _MEANING.items()}
+"""Line style that goes with :data:`COLOUR`."""
+MARKER = {name: look[2] for name, look in _MEANING.items()}
+"""Marker that goes with :data:`COLOUR`."""
+
+GUIDE = {"color": "#8a8a8a", "linewidth": 0.9, "linestyle": (0, (2, 2)), "zorder": 1}
+"""Keyword arguments of a line that helps to read and carries no data."""
+REFERENCE = {"linewidth": 0.8, "alpha": 0.75, "zorder": 1.5}
+"""Keyword arguments of a committed reference run, drawn thin under the reader's own."""
+
+Drawn = TypeVar("Drawn", bound=Artist)
+
+_RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.edgecolor": "#444444",
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "grid.linewidth": 0.5,
+    "grid.color": "#e4e4e4",
+    "image.cmap": "gray_r",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "savefig.dpi": 160,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "carving-the-elbo",
+    "pdf.fonttype": 42,
+}
+
+
+def new(rows: int = 1, cols: int = 1, *, height: float | None = None, width: float = WIDTH, **subplots) -> tuple[Figure, np.ndarray]:
+    """A figure in the book's look and its ``(rows, cols)`` array of axes.
+
+    Args:
+        rows, cols: panels; six at most keep a figure readable.
+        height: inches; 2.6 a row where it is not given.
+        subplots: passed to ``Figure.subplots`` (``sharex``, ``width_ratios``, ...).
+
+    Raises:
+        ValueError: more than six panels were asked for (pass images to :func:`images` instead).
+    """
+    if rows * cols > 6:
+        raise ValueError(f"{rows} x {cols} panels: a figure answers one question in at most six; use style.images for tiles")
+    apply()
+    figure = Figure(figsize=(width, height or 2.6 * rows), layout="constrained")
+    return figure, figure.subplots(rows, cols, squeeze=False, **subplots)
+
+
+def apply() -> None:
+    """Set the book's look in matplotlib's defaults, for figures that are not made by :func:`new`."""
+    sns.set_theme(context="paper", style="ticks", rc=_RC)
+    mpl.rcParams.update(_RC)
+
+
+def guide(artist: Drawn) -> Drawn:
+    """Mark an artist as decoration: it shows no number of the figure's data frame. Returns it."""
+    artist.set_gid(f"{artist.get_gid() or ''}guide")
+    return artist
+
+
+def band(axes: Axes, x, mean, error, *, color, k: float = 1.0, **fill) -> None:
+    """A band of ``mean ± k * error``; the caption says what the error is."""
+    mean, error = np.asarray(mean, float), np.asarray(error, float)
+    guide(axes.fill_between(x, mean - k * error, mean + k * error, color=color, alpha=0.18, linewidth=0, **fill))
+
+
+def end_labels(axes: Axes, labels: Sequence[tuple[float, float, str, str]], *, gap: float = 0.055) -> None:
+    """Write each label ``(x, y, text, colour)`` right of its point, moved apart where they would overlap.
+
+    Args:
+        gap: smallest distance between two labels, as a share of the height of the axes.
+    """
+    if not labels:
+        return
+    to_axes = axes.transData + axes.transAxes.inverted()
+    placed = sorted(((to_axes.transform((x, y))[1], x, y, text, colour) for x, y, text, colour in labels))
+    heights = [p[0] for p in placed]
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + gap)
+    excess = max(0.0, heights[-1] - 0.98)
+    heights = [h - excess for h in heights]
+    for height, (_, x, y, text, colour) in zip(heights, placed):
+        lift = (height - to_axes.transform((x, y))[1]) * axes.get_window_extent().height * 72 / axes.figure.dpi
+        axes.annotate(text, (x, y), xytext=(5, lift), textcoords="offset points", color=colour, va="center", fontsize=8,
+                      annotation_clip=False)
+
+
+def panel(axes: Axes, title: str, xlabel: str = "", ylabel: str = "") -> Axes:
+    """Title and axis labels (with units) of one panel; returns the axes."""
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    return axes
+
+
+def images(axes: Axes, tiles: np.ndarray, *, columns: int, gap: int = 1, cmap: str = "gray", vmin: float = 0, vmax: float = 1) -> None:
+    """Show ``tiles`` of shape ``(count, rows, cols)`` or ``(count, rows, cols, 3)`` in a grid, row by row, on one image.
+
+    The gap between tiles is white. Values outside ``[vmin, vmax]`` are clipped by the colour map.
+    """
+    tiles = np.asarray(tiles, float)
+    count, height, width, *channels = tiles.shape
+    grid_rows = -(-count // columns)
+    canvas = np.full((grid_rows * (height + gap) - gap, columns * (width + gap) - gap, *channels), np.nan)
+    for i, tile in enumerate(tiles):
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        canvas[top : top + height, left : left + width] = tile
+    if channels:
+        canvas = np.where(np.isnan(canvas), vmax, canvas)
+        axes.imshow((canvas - vmin) / (vmax - vmin), interpolation="nearest")
+    else:
+        colours = mpl.colormaps[cmap].with_extremes(bad="white")
+        axes.imshow(np.ma.masked_invalid(canvas), cmap=colours, vmin=vmin, vmax=vmax, interpolation="nearest")
+    axes.set_axis_off()
