@@ -1,1 +1,17 @@
-""""""
+"""The publishing wing: run a chapter, accept or refuse the run, build the book, publish a figure with its record.
+
+It knows nothing of the mathematics. A chapter uses four names: :func:`begin`, :func:`figure`, :func:`source`, :func:`end`.
+"""
+
+from importlib import import_module
+
+__all__ = ["begin", "end", "figure", "source"]
+
+_HOME = {"begin": "session", "end": "session", "figure": "figure", "source": "source"}
+
+
+def __getattr__(name: str):
+    # Loaded on first use: the command line imports this package and must answer before matplotlib could be imported.
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
