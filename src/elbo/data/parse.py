@@ -1,0 +1,125 @@
+"""Files to tensors: unsigned bytes ``(N, rows, columns)`` and labels, exactly as published. Nothing here unpickles."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elbo.data import store
+from elbo.data.registry import DATASETS, DataError
+
+__all__ = ["digits", "dsprites", "frey", "frey_frames", "idx", "mnist", "photos"]
+
+_Root = str | os.PathLike | None
+
+
+def digits(split: str, root: _Root = None, download: bool = True) -> tuple[Tensor, Tensor]:
+    """scikit-learn's 8x8 scans: ``(N, 8, 8)`` uint8 in 0..16 and ``(N,)`` int64. Each class's scans 4, 9, 14, ... (from 0) are the test split."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    pixels, labels = torch.from_numpy(bunch.images).to(torch.uint8), torch.from_numpy(bunch.target).to(torch.int64)
+    if split == "all":
+        return pixels, labels
+    one_hot = torch.nn.functional.one_hot(labels)
+    rank = one_hot.cumsum(0)[torch.arange(len(labels)), labels] - 1  # how many of its class came before
+    rows = (rank % 5 == 4) == (split == "test")
+    return pixels[rows], labels[rows]
+
+
+def photos() -> Tensor:
+    """scikit-learn's two sample photographs, ``(2, 427, 640, 3)`` uint8."""
+    from sklearn.datasets import load_sample_images
+
+    return torch.from_numpy(np.stack(load_sample_images().images))
+
+
+def mnist(split: str, root: _Root = None, download: bool = True) -> tuple[Tensor, Tensor]:
+    """MNIST: ``(N, 28, 28)`` uint8 and ``(N,)`` int64; splits train, test, all (train then test), train-50000, validation."""
+    if split == "all":
+        train, test = mnist("train", root, download), mnist("test", root, download)
+        return torch.cat([train[0], test[0]]), torch.cat([train[1], test[1]])
+    files = DATASETS["mnist"].files[2:] if split == "test" else DATASETS["mnist"].files[:2]
+    pixels, labels = (idx(store.need(file, root, download)) for file in files)
+    if len(pixels) != len(labels):
+        raise DataError(f"mnist has {len(pixels)} images and {len(labels)} labels; run elbo.data.fetch('mnist') to replace the files")
+    rows = {"train-50000": slice(0, 50_000), "validation": slice(50_000, None)}.get(split, slice(None))
+    return pixels[rows], labels[rows]
+
+
+def idx(path: Path) -> Tensor:
+    """Read a gzipped IDX file with torchvision's own reader: images ``(N, rows, columns)`` uint8, labels ``(N,)`` int64.
+
+    Raises:
+        DataError: the file is not gzipped IDX.
+    """
+    from elbo.data._torchvision import torchvision
+
+    reader = torchvision("datasets.mnist")
+    read = reader.read_image_file if "idx3" in path.name else reader.read_label_file
+    try:
+        plain = gzip.decompress(path.read_bytes())
+        with tempfile.TemporaryDirectory() as folder:  # the reader wants a plain file; the data folder may be read-only
+            file = Path(folder, path.stem)
+            file.write_bytes(plain)
+            return read(str(file))
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AssertionError, RuntimeError) as error:
+        raise DataError(f"{path} is not a gzipped IDX file ({error}); run elbo.data.fetch('mnist') to replace it") from error
+
+
+def frey(split: str, root: _Root = None, download: bool = True) -> tuple[Tensor, None]:
+    """Frey Face: ``(N, 28, 20)`` uint8. The film is cut into 15 blocks of 131 frames; blocks 4, 9, 14 (from 0) are the test split."""
+    frames = frey_frames(store.need(DATASETS["frey"].files[0], root, download))
+    block = torch.arange(len(frames)) // 131
+    rows = torch.full_like(block, True, dtype=torch.bool) if split == "all" else (block % 5 == 4) == (split == "test")
+    return frames[rows], None
+
+
+def frey_frames(path: Path) -> Tensor:
+    """The 1,965 frames of the MATLAB file, ``(1965, 28, 20)`` uint8; its matrix ``ff`` holds one frame a column.
+
+    Raises:
+        DataError: not a MATLAB file, no such matrix, or other pixels than the published ones.
+    """
+    from scipy.io import loadmat
+
+    fix = "run elbo.data.fetch('frey') to replace it"
+    try:
+        matrix = loadmat(path, variable_names=["ff"])["ff"]
+    except Exception as error:  # scipy raises whatever its reader stumbled over
+        raise DataError(f"{path} is not the MATLAB file of Frey Face, truncated or altered ({type(error).__name__}); {fix}") from error
+    if matrix.dtype != np.uint8 or matrix.shape != (560, 1965):
+        raise DataError(f"{path} holds a {matrix.shape} matrix of {matrix.dtype} instead of (560, 1965) unsigned bytes; {fix}")
+    pixels = np.ascontiguousarray(matrix.T)
+    if hashlib.sha256(pixels).hexdigest() != DATASETS["frey"].files[0].content:
+        raise DataError(f"{path} holds other pixels than the published frames: it was altered; {fix}")
+    return torch.from_numpy(pixels.reshape(-1, 28, 20))
+
+
+def dsprites(path: Path) -> tuple[Tensor, Tensor]:
+    """The official npz without its pickled metadata: images ``(N, 64, 64)`` uint8 of 0 and 1, factor indices ``(N, 6)`` int64.
+
+    The pixels stay as unsigned bytes (3 GB for the whole set). ``allow_pickle`` is off, and the member ``metadata``, a pickle, is never opened.
+
+    Raises:
+        DataError: not such an npz.
+    """
+    fix = "run elbo.data.fetch('dsprites-official') to replace it"
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+            images, factors = archive["imgs"], archive["latents_classes"]
+    except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not the npz of dSprites ({error}); {fix}") from error
+    if images.dtype != np.uint8 or images.shape[1:] != (64, 64) or factors.shape != (len(images), 6):
+        raise DataError(f"{path} holds {images.dtype} images of shape {images.shape} and factors of shape {factors.shape}; {fix}")
+    return torch.from_numpy(images), torch.from_numpy(factors.astype(np.int64))
