@@ -15,6 +15,7 @@ import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import blended_transform_factory
 
 __all__ = ["COLOUR", "GUIDE", "LINE", "MARKER", "REFERENCE", "WIDTH", "band", "end_labels", "guide", "images", "new", "panel"]
 
@@ -146,17 +147,18 @@ def end_labels(axes: Axes, labels: Sequence[tuple[float, float, str, str]], *, g
     """
     if not labels:
         return
+    low, high = axes.get_ylim()  # also settles a pending autoscale, on which the next line depends
     to_axes = axes.transData + axes.transAxes.inverted()
-    placed = sorted(((to_axes.transform((x, y))[1], x, y, text, colour) for x, y, text, colour in labels))
-    heights = [p[0] for p in placed]
+    placed = sorted((to_axes.transform((x, y))[1], x, text, colour) for x, y, text, colour in labels)
+    heights = [height for height, *_ in placed]
     for i in range(1, len(heights)):
         heights[i] = max(heights[i], heights[i - 1] + gap)
     excess = max(0.0, heights[-1] - 0.98)
-    heights = [h - excess for h in heights]
-    for height, (_, x, y, text, colour) in zip(heights, placed):
-        lift = (height - to_axes.transform((x, y))[1]) * axes.get_window_extent().height * 72 / axes.figure.dpi
-        axes.annotate(text, (x, y), xytext=(5, lift), textcoords="offset points", color=colour, va="center", fontsize=8,
-                      annotation_clip=False)
+    beside = blended_transform_factory(axes.transData, axes.transAxes)
+    for height, (_, x, text, colour) in zip(heights, placed):
+        axes.annotate(text, (x, height - excess), xycoords=beside, xytext=(5, 0), textcoords="offset points", color=colour,
+                      va="center", fontsize=8, annotation_clip=False)
+    axes.set_ylim(low, high)
 
 
 def panel(axes: Axes, title: str, xlabel: str = "", ylabel: str = "") -> Axes:
