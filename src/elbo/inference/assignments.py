@@ -1,0 +1,100 @@
+r"""The local half of mixture inference: one pass over the data, in chunks that fit the cache.
+
+CAVI assigns data softly, Gibbs sampling draws hard assignments; both then need the sufficient statistics. The pass never keeps the
+``(n, K)`` responsibilities, so its memory is one chunk whatever ``n`` is. With ``y = x - centre`` the expected log-likelihoods
+are two matrix products, ``y^2 A' + y B'``, and so are the statistics; several initialisations only make them wider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from elbo.models.mixture_family import Coefficients, ConjugateMixture, Statistics, wide
+
+__all__ = ["accumulate", "centre_of", "log_normalisers", "log_predictive", "responsibilities"]
+
+_CHUNK_NUMBERS = 1 << 18  # numbers in the larger of a chunk of data and its responsibilities: about a second-level cache
+
+
+def centre_of(model: ConjugateMixture, q) -> Tensor:
+    """A point amid the data, ``(dim,)``: the component means weighted by the data they stand for.
+
+    Squares are taken about it, so that data far from the origin lose no digits. Any point gives the same mathematics.
+    """
+    mean, counts = model.location(q)
+    weights = (counts + 1e-6) / (counts + 1e-6).sum()
+    return (weights[..., None] * mean).flatten(0, -2).sum(0)
+
+
+def accumulate(
+    x: Tensor, coefficients: Coefficients, centre: Tensor, assign: Callable[[Tensor], tuple[Tensor, Tensor]]
+) -> tuple[Statistics, Tensor]:
+    """One pass over ``x (n, dim)``: assign every datum, sum the sufficient statistics.
+
+    Args:
+        x: data, any floating-point precision; the products run in it, the sums over chunks in double precision.
+        coefficients, centre: expected log-likelihoods, from ``model.coefficients``; leading axes ``...`` are initialisations.
+        assign: log-probabilities up to a constant ``(chunk, ..., K)`` -> weights of the same shape, and ``(...)`` to be summed.
+
+    Returns:
+        Statistics ``(..., K)`` and ``(..., K, dim)``, and the summed second output of ``assign``. Cost ``8 n dim K`` operations.
+    """
+    lead, dim = coefficients.bias.shape, x.shape[1]
+    weight2, weight1, bias, shift = _flat(coefficients, centre, x)
+    out = [torch.zeros(size, dtype=wide(x), device=x.device) for size in (lead, (*lead, dim), (*lead, dim), lead[:-1])]
+    for y in _chunks(x, shift, lead.numel()):
+        y2 = y.square()
+        logits = torch.addmm(bias, y, weight1).addmm_(y2, weight2)
+        weights, extra = assign(logits.view(-1, *lead))
+        flat = weights.reshape(logits.shape).T
+        out[0] += weights.sum(0)
+        out[1] += (flat @ y).view(*lead, dim)
+        out[2] += (flat @ y2).view(*lead, dim)
+        out[3] += extra
+    return Statistics(out[0], out[1], out[2], centre), out[3]
+
+
+def log_normalisers(model: ConjugateMixture, q, x: Tensor) -> Tensor:
+    r""":math:`\log\sum_k \exp E_q[\log p(x_n, c_n = k)]` for every datum: ``(batch, dim)`` -> ``(batch, ...)`` nats.
+
+    Its sum over the data, less the KL of ``q(globals)`` from the prior, is the bound at the best assignments.
+    """
+    return torch.cat([logits.logsumexp(-1) for logits in _logits(model, q, x)])
+
+
+def responsibilities(model: ConjugateMixture, q, x: Tensor) -> Tensor:
+    """The best ``q(c)`` given ``q(globals)``: ``(batch, dim)`` -> ``(batch, ..., K)``, rows summing to one."""
+    return torch.cat([logits.softmax(-1) for logits in _logits(model, q, x)])
+
+
+def log_predictive(model: ConjugateMixture, q, x: Tensor) -> Tensor:
+    r"""Held-out log predictive density :math:`\log \int p(x_{new} \mid \theta) q(\theta) d\theta`, one number a datum, in chunks.
+
+    Returns:
+        ``(batch, ...)`` nats for ``x (batch, dim)``; ``.mean(0)`` is what Blei et al. (2017) plot in figures 3 and 6.
+    """
+    rows = max(1, 4 * _CHUNK_NUMBERS // x.shape[1])
+    return torch.cat([model.log_predictive(q, part) for part in x.split(rows)])
+
+
+def _logits(model: ConjugateMixture, q, x: Tensor) -> Iterator[Tensor]:
+    centre = centre_of(model, q)
+    coefficients = model.coefficients(q, centre)
+    lead = coefficients.bias.shape
+    weight2, weight1, bias, shift = _flat(coefficients, centre, x)
+    for y in _chunks(x, shift, lead.numel()):
+        yield torch.addmm(bias, y, weight1).addmm_(y.square(), weight2).view(-1, *lead)
+
+
+def _flat(coefficients: Coefficients, centre: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    quadratic, linear = (c.flatten(0, -2).to(x).T for c in coefficients[:2])
+    return quadratic, linear, coefficients.bias.flatten().to(x), centre.to(x)
+
+
+def _chunks(x: Tensor, shift: Tensor, width: int) -> Iterator[Tensor]:
+    rows = max(16, _CHUNK_NUMBERS // max(x.shape[1], width))
+    for part in x.split(rows):
+        yield part - shift
