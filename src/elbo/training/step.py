@@ -1,0 +1,70 @@
+"""One step of training on a stack of models, as a pure function in place, and the three ways to run it."""
+
+from __future__ import annotations
+
+import shutil
+import os
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value, vmap
+
+from elbo.training.optimisers import Adagrad, Adam
+
+__all__ = ["BREAK_EVEN", "Loss", "compile_step", "make_step", "wants_compile"]
+
+Params = dict[str, Tensor]
+Loss = Callable[[Params, Tensor, dict[str, Tensor], dict[str, Tensor]], Tensor]
+
+BREAK_EVEN = 20_000  # steps; below it the seconds that compiling takes are not earned back
+
+
+def make_step(loss: Loss, optimiser: Adagrad | Adam, fused: bool) -> Callable[..., None]:
+    """The step that trains: gradients of every member's loss, then the optimiser, in place.
+
+    Args:
+        loss: ``loss(params, x, noise, scalars) -> ()`` for one model; every argument but the values carries a member axis here.
+        fused: take torch's fused optimiser kernel (eager on the CPU), not the plain formula (to compile or capture).
+
+    Returns:
+        ``step(params, state, rate, x, noise, scalars, losses)``; ``losses``, ``(members,)``, is written. It draws nothing, keeps
+        nothing in Python and reads nothing back to the host.
+    """
+    per_member = vmap(grad_and_value(loss))
+
+    def step(params, state, rate, x, noise, scalars, losses) -> None:
+        grads, values = per_member(params, x, noise, scalars)
+        if fused:
+            optimiser.fused_update(params, grads, state)
+        else:
+            optimiser.update(params, grads, state, rate)
+        losses.copy_(values)
+
+    return step
+
+
+def wants_compile(choice: bool | str, steps: int) -> bool:
+    """Whether to compile: as told, or, for ``"auto"``, when the run is long enough to earn it back."""
+    if choice not in (True, False, "auto"):
+        raise ValueError(f"compile must be True, False or 'auto', got {choice!r}")
+    return steps >= BREAK_EVEN if choice == "auto" else bool(choice)
+
+
+def compile_step(step: Callable[..., None], example: tuple) -> Callable[..., None] | None:
+    """The whole step compiled, tried once on copies of ``example``; ``None``, with one sentence, where that is not possible."""
+    on_cpu = example[2].device.type == "cpu"
+    if on_cpu and shutil.which(os.environ.get("CXX", "g++")) is None and shutil.which("clang++") is None:
+        warnings.warn("no C++ compiler here (install g++ to train faster): training goes on uncompiled", stacklevel=3)
+        return None
+    options = {"cpp_wrapper": True} if on_cpu else None
+    compiled = torch.compile(step, dynamic=False, fullgraph=True, options=options)
+    try:
+        with torch._dynamo.config.patch(recompile_limit=64):
+            compiled(*torch.utils._pytree.tree_map(torch.clone, example))
+    except Exception as error:  # whatever a tool chain can do wrong; the run itself does not depend on it
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        warnings.warn(f"compiling the step failed ({reason}): training goes on uncompiled", stacklevel=3)
+        return None
+    return compiled
