@@ -1,0 +1,241 @@
+"""The command ``elbo``: the reader's verbs, thin over the modules of this package.
+
+Nothing heavy is imported here: ``elbo --help`` must answer at once. Exit codes are those of :mod:`elbo.companion.errors`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from elbo.companion.errors import INTERRUPTED, USAGE, CompanionError
+
+__all__ = ["app", "main"]
+
+_EXIT_CODES = "Exit codes: 0 done; 2 a parameter, profile or option is wrong; 3 a chapter failed; 4 busy; 5 the pages did not build; 130 Ctrl-C; 143 terminated."
+
+app = typer.Typer(
+    name="elbo",
+    help="Run the chapters of Carving the ELBO and build the book from them.",
+    epilog=_EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Root = Annotated[Optional[Path], typer.Option(help="The checkout; default: the one around the working directory, or ELBO_ROOT.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="smoke (seconds), quick (minutes), paper (as in the paper, wants a GPU), or a YAML file.")]
+Device = Annotated[Optional[str], typer.Option(help="auto, cpu or cuda; default: what the profile says.")]
+Jobs = Annotated[Optional[int], typer.Option(min=1, help="Chapters at a time; default: as many as there are, up to the cores. Each gets cores/jobs threads.")]
+Timeout = Annotated[Optional[int], typer.Option(min=1, help="Seconds that one cell may take; default: no limit.")]
+Force = Annotated[bool, typer.Option("--force", help="Also what has not changed.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on standard output.")]
+
+
+@app.command(
+    epilog="Examples: [bold]elbo run kingma-welling-2013[/] · [bold]elbo run kingma-welling-2013 --profile smoke -p latent_dim 2[/] · "
+    "[bold]elbo run blei-2017 hoffman-johnson-2016 --jobs 2 --timeout 600[/]. " + _EXIT_CODES
+)
+def run(
+    chapters: Annotated[list[str], typer.Argument(help="Chapters, by key (blei-2017) or by file (book/blei-2017.md).")],
+    profile: ProfileName = "quick",
+    parameter: Annotated[Optional[list[str]], typer.Option("-p", metavar="NAME VALUE", help="A parameter of the chapters; may be repeated.")] = None,
+    device: Device = None,
+    jobs: Jobs = None,
+    out: Annotated[Optional[Path], typer.Option(help="Directory for the runs; default: _build/runs/<profile>.")] = None,
+    timeout: Timeout = None,
+    force: Force = False,
+    as_json: Json = False,
+    root: Root = None,
+) -> None:
+    """Execute chapters with a profile's parameters; only a run that reached its end replaces the one before."""
+    from elbo.companion.chapters import read_chapter
+    from elbo.companion.paths import find_project
+    from elbo.companion.profiles import load_profile
+    from elbo.companion.progress import Display
+    from elbo.companion.runner import make_plans, run_plans
+
+    project = find_project(root)
+    found = [read_chapter(project, key) for key in dict.fromkeys(chapters)]
+    plans = make_plans(project, found, load_profile(project, profile), _pairs(parameter), _device(device), out and out.resolve(), force)
+    with Display() as display:
+        results = run_plans(project, plans, _jobs(jobs, len(plans)), display, timeout)
+    if as_json:
+        print(json.dumps({"profile": plans[0].profile, "runs": [vars(result) for result in results]}, indent=1))
+    _report_failures(results)
+
+
+@app.command(
+    epilog="Examples: [bold]elbo build[/] · [bold]elbo build --profile smoke --jobs 2[/] · [bold]elbo build --profile paper --device cuda[/]. " + _EXIT_CODES
+)
+def build(
+    profile: ProfileName = "quick",
+    device: Device = None,
+    jobs: Jobs = None,
+    timeout: Timeout = None,
+    force: Force = False,
+    as_json: Json = False,
+    root: Root = None,
+) -> None:
+    """Execute every chapter that has changed, then build the HTML of the book from the accepted runs."""
+    from elbo.companion.build import build_book
+    from elbo.companion.chapters import chapter_keys, read_chapter
+    from elbo.companion.paths import find_project
+    from elbo.companion.profiles import load_profile
+    from elbo.companion.progress import Display
+    from elbo.companion.runner import make_plans, run_plans
+
+    project = find_project(root)
+    found = [read_chapter(project, key) for key in chapter_keys(project)]
+    chosen = load_profile(project, profile)
+    plans = make_plans(project, found, chosen, device=_device(device), force=force)
+    with Display() as display:
+        results = run_plans(project, plans, _jobs(jobs, len(plans)), display, timeout)
+        outcome = {"profile": chosen.name, "runs": [vars(result) for result in results], "html": None}
+        if not any(result.code for result in results):
+            outcome["html"] = str(build_book(project, chosen.name, plans, display, force))
+    if as_json:
+        print(json.dumps(outcome, indent=1))
+    _report_failures(results)
+    if not as_json:
+        index = project.html / "index.html"
+        print(f"The book is in {project.show(index)}: open {index.as_uri()}")
+        print(f"or serve it: {_python()} -m http.server --directory {project.show(project.html)} 8000, then http://localhost:8000")
+
+
+@app.command(epilog="Example: [bold]elbo figures --profile smoke --json[/]. " + _EXIT_CODES)
+def figures(profile: ProfileName = "quick", as_json: Json = False, root: Root = None) -> None:
+    """List the figures of the accepted runs: id, chapter, caption."""
+    from elbo.companion.listing import published_figures
+    from elbo.companion.paths import find_project
+    from elbo.companion.profiles import load_profile
+
+    project = find_project(root)
+    rows = published_figures(project, load_profile(project, profile).name)
+    if as_json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    if not rows:
+        raise CompanionError(f"no chapter has an accepted run of the profile {profile}; run `elbo build --profile {profile}` first")
+    _table(["id", "chapter", "caption"], [[row["id"], row["chapter"], row["caption"]] for row in rows])
+
+
+data_app = typer.Typer(help="Data sets: which there are, and fetching those that are not embedded.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("list")
+def data_list(as_json: Json = False) -> None:
+    """List the data sets and whether each is here."""
+    from elbo import data
+
+    rows = data.available()
+    rows = [{"name": name, **_fields(row)} for name, row in rows.items()] if isinstance(rows, dict) else [_fields(row) for row in rows]
+    if as_json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False, default=str))
+        return
+    columns = list(rows[0]) if rows else []
+    _table(columns, [[str(row[column]) for column in columns] for row in rows])
+
+
+@data_app.command("fetch")
+def data_fetch(names: Annotated[list[str], typer.Argument(help="Names that `elbo data list` shows.")]) -> None:
+    """Download data sets into ELBO_DATA (or the cache), verified against their checksums."""
+    from elbo import data
+
+    for name in names:
+        try:
+            print(f"{name}: {data.fetch(name)}")
+        except (ValueError, OSError, RuntimeError) as error:
+            raise CompanionError(str(error)) from None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point: a reader's mistake is one sentence on standard error, without a traceback."""
+    import click
+
+    try:
+        return app(args=_paired(sys.argv[1:] if arguments is None else arguments), prog_name="elbo", standalone_mode=False) or 0
+    except CompanionError as error:
+        print(f"elbo: {error}", file=sys.stderr)
+        return error.code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        return USAGE
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        print(f"elbo: {error.format_message().rstrip('.')}; see {context.command_path if context else 'elbo'} --help", file=sys.stderr)
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
+        print("elbo: interrupted; the chapters that were running were stopped, the accepted runs are untouched", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _paired(arguments: list[str]) -> list[str]:
+    """``-p name value`` as click can take it, one word: ``-p name=value`` (which is accepted as well)."""
+    words, result = list(arguments), []
+    while words:
+        word = words.pop(0)
+        result.append(word)
+        if word == "--":
+            return result + words
+        if word == "-p" and words and "=" not in words[0] and len(words) > 1:
+            result.append(f"{words.pop(0)}={words.pop(0)}")
+    return result
+
+
+def _pairs(given: list[str] | None) -> dict[str, str]:
+    pairs = {}
+    for word in given or []:
+        name, separator, value = word.partition("=")
+        if not separator:
+            raise CompanionError(f"-p {word}: say -p NAME VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def _device(device: str | None) -> str | None:
+    if device not in (None, "auto", "cpu", "cuda"):
+        raise CompanionError(f"--device {device}: use auto, cpu or cuda")
+    return device
+
+
+def _jobs(jobs: int | None, chapters: int) -> int:
+    from elbo.companion.runner import cores
+
+    return max(1, min(jobs or cores(), chapters))
+
+
+def _report_failures(results) -> None:
+    """Raise for runs that failed; where there are several, all but the last sentence are printed here."""
+    failures = [result for result in results if result.code]
+    for failure in failures[:-1]:
+        print(f"elbo: {failure.message}", file=sys.stderr)
+    if failures:
+        raise CompanionError(failures[-1].message, min(failure.code for failure in failures))
+
+
+def _fields(row) -> dict:
+    return dict(row) if isinstance(row, dict) else row._asdict() if hasattr(row, "_asdict") else dict(vars(row))
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+    Console().print(table)
+
+
+def _python() -> str:
+    return Path(sys.executable).name
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""What can go wrong for a reader, each with one sentence and an exit code that a script can use."""
+
+from __future__ import annotations
+
+__all__ = ["BUILD", "BUSY", "INTERRUPTED", "RUN", "TERMINATED", "USAGE", "CompanionError"]
+
+USAGE = 2
+"""The command, a parameter or a profile is wrong; nothing was run."""
+RUN = 3
+"""A chapter did not run to an accepted end."""
+BUSY = 4
+"""Another command is working on the same destination."""
+BUILD = 5
+"""The chapters ran, the pages did not build."""
+INTERRUPTED = 130
+"""Ctrl-C."""
+TERMINATED = 143
+"""SIGTERM."""
+
+
+class CompanionError(Exception):
+    """A failure that a reader can do something about.
+
+    Args:
+        sentence: what happened and what to do, in one sentence without a newline.
+        code: exit code of the command, one of this module's constants.
+    """
+
+    def __init__(self, sentence: str, code: int = USAGE):
+        super().__init__(" ".join(sentence.split()))
+        self.code = code

@@ -1,0 +1,119 @@
+"""What a run depends on, as hashes: the same fingerprint, the same run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from elbo.companion.chapters import Chapter
+from elbo.companion.errors import CompanionError
+from elbo.companion.paths import Project
+from elbo.companion.record import lock_digest
+
+__all__ = ["changed", "data_marker", "device_in_force", "digest", "directory_digest", "file_digest", "inputs", "versions"]
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "seaborn", "papermill", "jupytext")
+
+
+def inputs(project: Project, chapter: Chapter, profile: str, parameters: dict[str, Any], device: str) -> dict[str, Any]:
+    """Everything that a run depends on, by name; its :func:`digest` is the run's fingerprint.
+
+    The chapter's text, its parameters with their values, the profile's name, the source of the installed package (modules and
+    the tables it ships), the reference tables under ``data/reference/<key>``, the lock file, Python's version, the device, and
+    the data (:func:`data_marker`). Not the commit: a commit that changes none of these changes no number.
+    """
+    return {
+        "chapter": hashlib.sha256(chapter.source.encode()).hexdigest(),
+        "parameters": parameters,
+        "profile": profile,
+        "package": directory_digest(Path(__file__).resolve().parents[1]),
+        "reference": directory_digest(project.root / "data" / "reference" / chapter.key),
+        "lock": lock_digest(project.root),
+        "python": platform.python_version(),
+        "device": device,
+        "data": data_marker(),
+    }
+
+
+def digest(described: dict[str, Any]) -> str:
+    """sha256 of the canonical JSON of ``described``."""
+    return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """The names under which two :func:`inputs` differ."""
+    return [name for name in now if name not in before or digest({"": before[name]}) != digest({"": now[name]})]
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def directory_digest(folder: Path) -> str | None:
+    """sha256 over the names and contents of the files of a directory, caches left out; ``None`` where there is none."""
+    if not folder.is_dir():
+        return None
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
+            total.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def data_marker() -> str | None:
+    """A hash of what lies in the data directory ``ELBO_DATA``: names and sizes, not contents; ``None`` where it is not set.
+
+    Fetched files are verified against their checksums when they are fetched and when they are loaded (``elbo.data``), so a
+    name and a size stand for a content here.
+    """
+    folder = os.environ.get("ELBO_DATA")
+    if not folder or not Path(folder).is_dir():
+        return None
+    root = Path(folder)
+    names = [(path.relative_to(root).as_posix(), path.stat().st_size) for path in root.rglob("*") if path.is_file()]
+    return digest({"files": sorted(names)})
+
+
+def device_in_force(requested: str) -> str:
+    """What ``device`` comes down to on this machine: ``cpu``, or ``cuda (<name of the device>)``.
+
+    torch is asked in a process of its own, and only where an NVIDIA driver is present or ``cuda`` is asked for.
+
+    Raises:
+        CompanionError: ``cuda`` was asked for and torch finds none.
+    """
+    wants_cuda = requested.startswith("cuda")
+    if not wants_cuda and not (requested == "auto" and _has_driver()):
+        return "cpu" if requested == "auto" else requested
+    question = "import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"
+    answer = subprocess.run([sys.executable, "-W", "ignore", "-c", question], capture_output=True, text=True, check=False)
+    name = answer.stdout.strip()
+    if name:
+        return f"cuda ({name})"
+    if wants_cuda:
+        raise CompanionError("--device cuda: torch finds no CUDA device on this machine; use --device cpu or auto, or run it where there is a GPU")
+    return "cpu"
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of the packages that can change a number or a line of a figure, Python's among them."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _has_driver() -> bool:
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/proc/driver/nvidia").exists() or Path("/dev/dxg").exists()

@@ -1,0 +1,98 @@
+"""Put an accepted run into its place, with its record beside it; keep what is left of one that failed."""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from elbo.companion import accept, fingerprint
+from elbo.companion.paths import Project, replace_directory
+
+if TYPE_CHECKING:
+    from elbo.companion.runner import Plan
+
+__all__ = ["FIGURE", "environment_of", "keep_failed", "place"]
+
+FIGURE = "application/vnd.elbo.figure+json"
+"""MIME type of a published figure, see :mod:`elbo.companion.figure` (which imports matplotlib; this module must not)."""
+
+
+def place(project: Project, plan: Plan, notebook, commit: dict[str, Any], threads: int, folder: Path) -> float:
+    """Write the notebook and ``run.json`` into ``folder``, then put it in the place of ``plan.destination``.
+
+    Returns:
+        The seconds that the run took.
+
+    Raises:
+        OSError: the disk is full; the destination is as it was.
+    """
+    import nbformat
+
+    seconds = float(notebook.metadata["papermill"].get("duration") or 0.0)
+    cells = accept.durations(notebook)
+    accept.clean(notebook)
+    path = folder / plan.notebook.name
+    _write(path, nbformat.writes(notebook) + "\n")
+    # the chapter may have fetched its data itself: what lies there now is what it ran on
+    inputs = {**plan.inputs, "data": fingerprint.data_marker()}
+    environment = environment_of(notebook)
+    record = {
+        "chapter": plan.key,
+        "profile": plan.profile,
+        "parameters": plan.parameters,
+        "given": plan.given,
+        "seeds": {name: value for name, value in plan.parameters.items() if "seed" in name},
+        **commit,
+        "device": plan.device,
+        "threads": threads,
+        "packages": fingerprint.versions(),
+        "lock_sha256": plan.inputs["lock"],
+        "data": environment.get("data", {}),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "cell_seconds": cells,
+        "notebook_sha256": fingerprint.file_digest(path),
+        "fingerprint": fingerprint.digest(inputs),
+        "inputs": inputs,
+    }
+    _write(folder / "run.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    replace_directory(folder, plan.destination)
+    return seconds
+
+
+def environment_of(notebook) -> dict[str, Any]:
+    """The environment that the kernel recorded with its last published figure (:func:`elbo.companion.record.environment`)."""
+    for cell in reversed(notebook.cells):
+        for output in reversed(cell.get("outputs", [])):
+            if FIGURE in output.get("data", {}):
+                return json.loads(output["data"][FIGURE]["files"]["json"])["environment"]
+    return {}
+
+
+def keep_failed(notebook: Path, kept: Path) -> Path | None:
+    """Move what a failed run has left of its notebook to ``kept``; ``None`` where it left nothing that can be opened."""
+    try:
+        json.loads(notebook.read_text(encoding="utf-8"))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.replace(notebook, kept)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            shutil.copyfile(notebook, kept)
+    except (OSError, ValueError):
+        return None
+    return kept
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file through to the disk: it is about to replace one that was."""
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
