@@ -32,6 +32,7 @@ __all__ = [
     "sgvb_b",
 ]
 
+BINARISATIONS = ("grey", "threshold", "fixed", "fresh")
 CHUNK = 2000  # images at a time where a bound is evaluated
 
 
@@ -171,7 +172,7 @@ def aevb(
     optimiser: Literal["adagrad", "adam"] = "adagrad",
     learning_rate: float | Sequence[float] | None = None,
     init_scale: float | Literal["glorot"] = 0.1,
-    binarisation: Literal["grey", "fixed", "fresh"] | None = None,
+    binarisation: Literal["grey", "threshold", "fixed", "fresh"] | None = None,
     evaluate_on: Mapping[str, Any] | None = None,
     evaluate_at: Sequence[int] | None = None,
     block: int = 100,
@@ -192,8 +193,8 @@ def aevb(
         weight_prior: add a standard Gaussian prior on the decoder's weights, as the paper does (its MAP criterion).
         optimiser, learning_rate: ``"adagrad"`` (the paper's; 0.02) or ``"adam"`` (0.001).
         init_scale: as :meth:`VAE.init` takes it.
-        binarisation: ``"fresh"`` draws black and white pixels anew whenever an image is seen; ``None`` asks the data set, and
-            takes a plain tensor as it is.
+        binarisation: ``"fresh"`` draws black and white pixels anew whenever an image is seen; all others take the images as they
+            are. ``None`` asks the data set, and takes a plain tensor as it is.
         evaluate_on: name of a split to images or data set, for example ``{"train": train.images[:1000], "test": test}``; images
             that are binarised afresh for training are binarised once here, the same for every member and every evaluation.
         evaluate_at: numbers of samples after which to evaluate (0 is the start); the default is the end alone.
@@ -216,6 +217,8 @@ def aevb(
         noise["uniform"] = Noise("uniform", (batch_size, model.data_dim))
     loss, terms = _objective(model, len(images), estimator, weight_prior, fresh)
     splits = _splits(evaluate_on or {}, binarisation, fresh, model, target)
+    if samples < 1 or any(not 0 <= at <= samples for at in evaluate_at or ()):
+        raise ValueError(f"samples must be positive and evaluate_at between 0 and samples; got {samples} and {evaluate_at}")
     steps = math.ceil(samples / batch_size)
     pauses = sorted({math.ceil(at / batch_size) for at in ([samples] if evaluate_at is None else evaluate_at)})
 
@@ -238,7 +241,13 @@ def aevb(
         record_at=pauses if splits else (),
         compile=compile,
         checkpoint=checkpoint,
-        settings={"model": repr(model), "estimator": estimator, "weight_prior": weight_prior},
+        settings={
+            "model": repr(model),
+            "estimator": estimator,
+            "weight_prior": weight_prior,
+            "fresh": fresh,
+            "splits": {name: len(split) for name, split in splits.items()},
+        },
         progress=progress,
     )
     columns = ["seed", "latent_dim", "beta", "samples", "split", "bound", "se"]
@@ -282,8 +291,8 @@ def _images(data: Any, binarisation: str | None, model: VAE, device: torch.devic
     """The images of a data set or tensor on the device, and whether they are to be binarised afresh."""
     images = data if isinstance(data, Tensor) else data.images
     binarisation = binarisation or getattr(data, "binarisation", "grey")
-    if binarisation not in ("grey", "fixed", "fresh"):
-        raise ValueError(f"binarisation must be 'grey', 'fixed' or 'fresh', got {binarisation!r}")
+    if binarisation not in BINARISATIONS:
+        raise ValueError(f"binarisation must be one of {', '.join(BINARISATIONS)}; got {binarisation!r}")
     if images.dim() != 2 or images.shape[1] != model.data_dim or not images.is_floating_point():
         raise ValueError(
             f"images must be floating point of shape (N, {model.data_dim}), the model's data_dim; got {images.dtype} "

@@ -14,10 +14,11 @@ def explain(run, loss, terms, optimiser, stop: int, offset: int) -> str:
     """One sentence: which member, which step, which term.
 
     Args:
-        run: the tensors of the run, set back to the start of the block.
+        run: the tensors of the run; set back to the start of the block, whose randomness is still there to replay.
         terms: the loss as named summands, or ``None``.
         stop: how many steps of the block were taken; ``offset``: the number of steps before the block.
     """
+    run.restore(run.before)
     terms = terms or (lambda *args: {"loss": loss(*args)})
     step = make_step(loss, optimiser, fused=run.rate.device.type == "cpu")
     names = _names(terms, run)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import os
+import shutil
 import warnings
 from collections.abc import Callable
 
@@ -53,7 +53,11 @@ def wants_compile(choice: bool | str, steps: int) -> bool:
 
 
 def compile_step(step: Callable[..., None], example: tuple) -> Callable[..., None] | None:
-    """The whole step compiled, tried once on copies of ``example``; ``None``, with one sentence, where that is not possible."""
+    """The whole step compiled, tried once on copies of what it changes; ``None``, with a sentence, where that is not possible.
+
+    Args:
+        example: the arguments of one step; their shapes and strides are those of every other step.
+    """
     on_cpu = example[2].device.type == "cpu"
     if on_cpu and shutil.which(os.environ.get("CXX", "g++")) is None and shutil.which("clang++") is None:
         warnings.warn("no C++ compiler here (install g++ to train faster): training goes on uncompiled", stacklevel=3)
@@ -62,9 +66,14 @@ def compile_step(step: Callable[..., None], example: tuple) -> Callable[..., Non
     compiled = torch.compile(step, dynamic=False, fullgraph=True, options=options)
     try:
         with torch._dynamo.config.patch(recompile_limit=64):
-            compiled(*torch.utils._pytree.tree_map(torch.clone, example))
+            params, state, *inputs, losses = example
+            compiled(_copies(params), _copies(state), *inputs, losses.clone())
     except Exception as error:  # whatever a tool chain can do wrong; the run itself does not depend on it
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         warnings.warn(f"compiling the step failed ({reason}): training goes on uncompiled", stacklevel=3)
         return None
     return compiled
+
+
+def _copies(tensors: Params) -> Params:
+    return {name: tensor.clone() for name, tensor in tensors.items()}
