@@ -14,9 +14,9 @@ from torch import Tensor
 
 from elbo.models.mixture_family import Coefficients, ConjugateMixture, Statistics, wide
 
-__all__ = ["accumulate", "centre_of", "log_normalisers", "log_predictive", "responsibilities"]
+__all__ = ["accumulate", "centre_of", "log_normalisers", "log_predictive", "responsibilities", "scored_chunks"]
 
-_CHUNK_NUMBERS = 1 << 18  # numbers in the larger of a chunk of data and its responsibilities: about a second-level cache
+_CHUNK_NUMBERS = 1 << 17  # numbers in a chunk of data or of its responsibilities: they stay in a second-level cache
 
 
 def centre_of(model: ConjugateMixture, q) -> Tensor:
@@ -37,20 +37,17 @@ def accumulate(
     Args:
         x: data, any floating-point precision; the products run in it, the sums over chunks in double precision.
         coefficients, centre: expected log-likelihoods, from ``model.coefficients``; leading axes ``...`` are initialisations.
-        assign: log-probabilities up to a constant ``(chunk, ..., K)`` -> weights of the same shape, and ``(...)`` to be summed.
+        assign: log-probabilities up to a constant ``(..., K, chunk)`` -> weights of the same shape, and ``(...)`` to be summed.
 
     Returns:
         Statistics ``(..., K)`` and ``(..., K, dim)``, and the summed second output of ``assign``. Cost ``8 n dim K`` operations.
     """
     lead, dim = coefficients.bias.shape, x.shape[1]
-    weight2, weight1, bias, shift = _flat(coefficients, centre, x)
     out = [torch.zeros(size, dtype=wide(x), device=x.device) for size in (lead, (*lead, dim), (*lead, dim), lead[:-1])]
-    for y in _chunks(x, shift, lead.numel()):
-        y2 = y.square()
-        logits = torch.addmm(bias, y, weight1).addmm_(y2, weight2)
-        weights, extra = assign(logits.view(-1, *lead))
-        flat = weights.reshape(logits.shape).T
-        out[0] += weights.sum(0)
+    for y, y2, logits in scored_chunks(x, coefficients, centre):
+        weights, extra = assign(logits)
+        flat = weights.reshape(-1, len(y))
+        out[0] += weights.sum(-1)
         out[1] += (flat @ y).view(*lead, dim)
         out[2] += (flat @ y2).view(*lead, dim)
         out[3] += extra
@@ -62,12 +59,12 @@ def log_normalisers(model: ConjugateMixture, q, x: Tensor) -> Tensor:
 
     Its sum over the data, less the KL of ``q(globals)`` from the prior, is the bound at the best assignments.
     """
-    return torch.cat([logits.logsumexp(-1) for logits in _logits(model, q, x)])
+    return torch.cat([logits.logsumexp(-2).movedim(-1, 0) for logits in _logits(model, q, x)])
 
 
 def responsibilities(model: ConjugateMixture, q, x: Tensor) -> Tensor:
     """The best ``q(c)`` given ``q(globals)``: ``(batch, dim)`` -> ``(batch, ..., K)``, rows summing to one."""
-    return torch.cat([logits.softmax(-1) for logits in _logits(model, q, x)])
+    return torch.cat([logits.softmax(-2).movedim(-1, 0) for logits in _logits(model, q, x)])
 
 
 def log_predictive(model: ConjugateMixture, q, x: Tensor) -> Tensor:
@@ -76,25 +73,23 @@ def log_predictive(model: ConjugateMixture, q, x: Tensor) -> Tensor:
     Returns:
         ``(batch, ...)`` nats for ``x (batch, dim)``; ``.mean(0)`` is what Blei et al. (2017) plot in figures 3 and 6.
     """
-    rows = max(1, 4 * _CHUNK_NUMBERS // x.shape[1])
+    rows = max(1, _CHUNK_NUMBERS // x.shape[1])
     return torch.cat([model.log_predictive(q, part) for part in x.split(rows)])
 
 
 def _logits(model: ConjugateMixture, q, x: Tensor) -> Iterator[Tensor]:
     centre = centre_of(model, q)
-    coefficients = model.coefficients(q, centre)
+    for _, _, logits in scored_chunks(x, model.coefficients(q, centre), centre):
+        yield logits
+
+
+def scored_chunks(x: Tensor, coefficients: Coefficients, centre: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield ``y, y**2 (rows, dim)`` and the expected log-likelihoods ``(..., K, rows)``, components first: the faster product."""
     lead = coefficients.bias.shape
-    weight2, weight1, bias, shift = _flat(coefficients, centre, x)
-    for y in _chunks(x, shift, lead.numel()):
-        yield torch.addmm(bias, y, weight1).addmm_(y.square(), weight2).view(-1, *lead)
-
-
-def _flat(coefficients: Coefficients, centre: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    quadratic, linear = (c.flatten(0, -2).to(x).T for c in coefficients[:2])
-    return quadratic, linear, coefficients.bias.flatten().to(x), centre.to(x)
-
-
-def _chunks(x: Tensor, shift: Tensor, width: int) -> Iterator[Tensor]:
-    rows = max(16, _CHUNK_NUMBERS // max(x.shape[1], width))
+    weight2, weight1 = (c.flatten(0, -2).to(x) for c in coefficients[:2])
+    bias, shift = coefficients.bias.reshape(-1, 1).to(x), centre.to(x)
+    rows = max(64, _CHUNK_NUMBERS // max(x.shape[1], lead.numel()))
     for part in x.split(rows):
-        yield part - shift
+        y = part - shift
+        y2 = y.square()
+        yield y, y2, torch.addmm(bias, weight1, y.T).addmm_(weight2, y2.T).view(*lead, -1)

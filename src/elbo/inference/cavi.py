@@ -22,7 +22,7 @@ from torch import Generator, Tensor
 from elbo.inference.assignments import accumulate, centre_of, log_normalisers
 from elbo.models.mixture_family import ConjugateMixture, Statistics, check_data, wide
 
-__all__ = ["CaviFit", "CaviState", "best", "elbo", "fit", "init", "step"]
+__all__ = ["CaviFit", "CaviState", "best", "elbo", "fit", "init", "local_step", "step", "tidy"]
 
 
 class CaviState(NamedTuple):
@@ -86,14 +86,26 @@ def step(model: ConjugateMixture, x: Tensor, state: CaviState) -> CaviState:
     Raises:
         ValueError: columns of ``x`` and ``q`` differ, or the bound is not finite (the message names the culprit).
     """
-    centre = _centre(model, x, state)
-    stats, entropy = accumulate(x, model.coefficients(state.q, centre), centre, _assign_softly)
+    stats, entropy = local_step(model, x, state.q)
     q = model.posterior(stats)
     bound = _fitted_log_likelihood(model, q, stats) + entropy - model.kl(q)
     if not torch.isfinite(bound).all():
         check_data(x)
         raise ValueError(_broken(q))
     return CaviState(q, bound, state.iteration + 1)
+
+
+def local_step(model: ConjugateMixture, x: Tensor, q) -> tuple[Statistics, Tensor]:
+    """Set every ``q(c_n)`` to its optimum given ``q(theta)``: the statistics of the data so assigned, and the entropy ``(R,)`` of ``q(c)``.
+
+    Raises:
+        ValueError: columns of ``x`` and ``q`` differ.
+    """
+    dim = model.location(q)[0].shape[-1]
+    if x.ndim != 2 or x.shape[1] != dim:
+        raise ValueError(f"the state was made for data with {dim} columns, got shape {tuple(x.shape)}; call init again")
+    centre = centre_of(model, q)
+    return accumulate(x, model.coefficients(q, centre), centre, _assign_softly)
 
 
 def elbo(model: ConjugateMixture, x: Tensor, q) -> Tensor:
@@ -138,10 +150,11 @@ def fit(
         state = step(model, x, state)
         seconds += time.perf_counter() - begun
         extra = monitor(state) if monitor else {}
-        rows.append({"iteration": state.iteration, "seconds": seconds, "elbo": state.elbo, **extra})
+        bound = {"elbo": state.elbo, "elbo_per_datum": state.elbo / len(x)}
+        rows.append({"iteration": state.iteration, "seconds": seconds, **bound, **extra})
         if tol > 0 and bool(((state.elbo - before) < tol * len(x)).all()):
             break
-    return CaviFit(state, _frame(rows, len(x), state.elbo.shape[0]))
+    return CaviFit(state, tidy(rows, len(state.elbo)))
 
 
 def best(state: CaviState) -> CaviState:
@@ -150,10 +163,19 @@ def best(state: CaviState) -> CaviState:
     return CaviState(type(state.q)(*(part[winner] for part in state.q)), state.elbo[winner], state.iteration)
 
 
+def tidy(rows: list[dict], num_inits: int) -> pd.DataFrame:
+    """One row for every initialisation and record: values ``(R,)`` are spread over them, plain numbers repeated."""
+    columns = {"init": list(range(num_inits)) * len(rows)}
+    for name in rows[0] if rows else ():
+        spread = [v.tolist() if isinstance(v, Tensor) else [v] * num_inits for v in (row[name] for row in rows)]
+        columns[name] = [v for values in spread for v in values]
+    return pd.DataFrame(columns)
+
+
 def _assign_softly(logits: Tensor) -> tuple[Tensor, Tensor]:
-    log_resp = logits.log_softmax(-1)
+    log_resp = logits.log_softmax(-2)
     resp = log_resp.exp()
-    return resp, -(resp * log_resp).sum(-1).sum(0)  # responsibilities and their entropy
+    return resp, -(resp * log_resp).sum((-1, -2))  # responsibilities (..., K, chunk) and their entropy (...)
 
 
 def _fitted_log_likelihood(model: ConjugateMixture, q, stats: Statistics) -> Tensor:
@@ -162,26 +184,9 @@ def _fitted_log_likelihood(model: ConjugateMixture, q, stats: Statistics) -> Ten
     return per_component.sum(-1)
 
 
-def _centre(model: ConjugateMixture, x: Tensor, state: CaviState) -> Tensor:
-    dim = model.location(state.q)[0].shape[-1]
-    if x.ndim != 2 or x.shape[1] != dim:
-        raise ValueError(f"the state was made for data with {dim} columns, got shape {tuple(x.shape)}; call init again")
-    return centre_of(model, state.q)
-
-
 def _broken(q) -> str:
     bad = [name for name, part in q._asdict().items() if not torch.isfinite(part).all()]
     return (
         f"the bound is not finite; broken: {', '.join(bad) or 'the expected log-likelihood'}. "
         "Bring the data to a moderate scale or use double precision"
     )
-
-
-def _frame(rows: list[dict], num_data: int, num_inits: int) -> pd.DataFrame:
-    columns = {"init": list(range(num_inits)) * len(rows)}
-    for name in rows[0] if rows else ("iteration", "seconds", "elbo"):
-        values = [row[name] for row in rows]
-        columns[name] = [v for value in values for v in (value.tolist() if isinstance(value, Tensor) else [value] * num_inits)]
-    frame = pd.DataFrame(columns)
-    frame.insert(4, "elbo_per_datum", frame["elbo"] / num_data)
-    return frame
