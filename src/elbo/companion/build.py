@@ -62,10 +62,13 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
                 _jupyter_book(project, source, folder, display)
                 stamp.unlink(missing_ok=True)
                 replace_directory(folder / "_build" / "html", project.html)
-                stamp.write_text(json.dumps({**state, "html": _html_marker(project.html)}, indent=1) + "\n", encoding="utf-8")
+                stamp.write_text(
+                    json.dumps({**state, "html": _html_marker(project.html)}, indent=1) + "\n", encoding="utf-8"
+                )
         except OSError as error:
             raise CompanionError(
-                f"the pages were not built: {error.strerror or error} ({error.filename or project.build}); put that right and run it again", BUILD
+                f"the pages were not built: {error.strerror or error} ({error.filename or project.build}); put that right and run it again",
+                BUILD,
             ) from None
     return project.html
 
@@ -90,7 +93,9 @@ def stage(project: Project, profile: str, plans: list[Plan], tree: Path) -> None
         nbformat.write(notebook, tree / "book" / f"{plan.key}.ipynb")
     toc = _with_extension(yaml.safe_load((project.root / "_toc.yml").read_text(encoding="utf-8")), keys)
     _write_yaml(tree / "_toc.yml", toc)
-    _write_yaml(tree / "_config.yml", _config(yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))))
+    _write_yaml(
+        tree / "_config.yml", _config(yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8")))
+    )
 
 
 def _config(config: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +106,10 @@ def _config(config: dict[str, Any]) -> dict[str, Any]:
 def _with_extension(node: Any, keys: set[str]) -> Any:
     """The table of contents with ``book/<key>.ipynb`` for every executed chapter."""
     if isinstance(node, dict):
-        return {name: _notebook(value, keys) if name in ("file", "root") else _with_extension(value, keys) for name, value in node.items()}
+        return {
+            name: _notebook(value, keys) if name in ("file", "root") else _with_extension(value, keys)
+            for name, value in node.items()
+        }
     if isinstance(node, list):
         return [_with_extension(item, keys) for item in node]
     return node
@@ -123,7 +131,13 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0", "NO_COLOR": "1"}
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            command, cwd=project.root, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            command,
+            cwd=project.root,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
         )
         try:
             status = process.wait()
@@ -137,13 +151,20 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
     for problem in problems:
         display.say(f"pages: {problem}")
     count = f"{len(problems)} warning{'s' if len(problems) != 1 else ''} or errors (above)" if problems else "an error"
-    raise CompanionError(f"the pages were not built: jupyter-book ended with {count}; mend what {project.show(log)} names and build again", BUILD)
+    raise CompanionError(
+        f"the pages were not built: jupyter-book ended with {count}; mend what {project.show(log)} names and build again",
+        BUILD,
+    )
 
 
 def _problems(log: Path, source: Path) -> list[str]:
     """The warnings and errors of a build, once each, with paths as the author knows them."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8", errors="replace"))
-    found = [line.replace(f"{source}{os.sep}", "") for line in text.splitlines() if re.search(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b|Error:", line)]
+    found = [
+        line.replace(f"{source}{os.sep}", "")
+        for line in text.splitlines()
+        if re.search(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b|Error:", line)
+    ]
     return list(dict.fromkeys(found))
 
 

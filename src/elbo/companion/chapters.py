@@ -88,7 +88,9 @@ def read_chapter(project: Project, key: str) -> Chapter:
     if key not in (known := chapter_keys(project)):
         # a chapter need not be in the table of contents yet to be run
         if Path(key).name != key or not _is_chapter(path, project.book):
-            raise CompanionError(f"there is no chapter {key!r}{nearest(key, known)}; the chapters are: {', '.join(known) or 'none'}")
+            raise CompanionError(
+                f"there is no chapter {key!r}{nearest(key, known)}; the chapters are: {', '.join(known) or 'none'}"
+            )
     source = path.read_text(encoding="utf-8")
     return Chapter(key, source, _parameters(key, source))
 
@@ -111,7 +113,9 @@ def _is_chapter(path: Path, book: Path) -> bool:
 
 def _parameters(key: str, source: str) -> dict[str, Parameter]:
     notebook = Chapter(key, source, {}).notebook()
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])]
+    cells = [
+        cell for cell in notebook.cells if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
+    ]
     if not cells:
         return {}
     if len(cells) > 1:
@@ -124,7 +128,9 @@ def _declared(key: str, code: str) -> list[Parameter]:
     try:
         body = ast.parse(code).body
     except SyntaxError as error:
-        raise CompanionError(f"the parameters cell of book/{key}.md is not Python: {error.msg} in its line {error.lineno}") from None
+        raise CompanionError(
+            f"the parameters cell of book/{key}.md is not Python: {error.msg} in its line {error.lineno}"
+        ) from None
     comments = {
         token.start[0]: token.string.lstrip("# ").strip()
         for token in tokenize.generate_tokens(io.StringIO(code).readline)
@@ -142,7 +148,9 @@ def _declared(key: str, code: str) -> list[Parameter]:
                 f"the parameters cell of book/{key}.md may hold only lines like `beta: float = 1.0  # weight of the KL`; found `{line}`"
             ) from None
         declared.append(
-            Parameter(statement.target.id, ast.unparse(statement.annotation), default, comments.get(statement.end_lineno, ""))
+            Parameter(
+                statement.target.id, ast.unparse(statement.annotation), default, comments.get(statement.end_lineno, "")
+            )
         )
     return declared
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -27,11 +27,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Root = Annotated[Optional[Path], typer.Option(help="The checkout; default: the one around the working directory, or ELBO_ROOT.")]
-ProfileName = Annotated[str, typer.Option("--profile", help="smoke (seconds), quick (minutes), paper (as in the paper, wants a GPU), or a YAML file.")]
-Device = Annotated[Optional[str], typer.Option(help="auto, cpu or cuda; default: what the profile says.")]
-Jobs = Annotated[Optional[int], typer.Option(min=1, help="Chapters at a time; default: as many as there are, up to the cores. Each gets cores/jobs threads.")]
-Timeout = Annotated[Optional[int], typer.Option(min=1, help="Seconds that one cell may take; default: no limit.")]
+Root = Annotated[
+    Path | None, typer.Option(help="The checkout; default: the one around the working directory, or ELBO_ROOT.")
+]
+ProfileName = Annotated[
+    str,
+    typer.Option(
+        "--profile", help="smoke (seconds), quick (minutes), paper (as in the paper, wants a GPU), or a YAML file."
+    ),
+]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda; default: what the profile says.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Chapters at a time; default: as many as there are, up to the cores. Each gets cores/jobs threads."
+    ),
+]
+Timeout = Annotated[int | None, typer.Option(min=1, help="Seconds that one cell may take; default: no limit.")]
 Force = Annotated[bool, typer.Option("--force", help="Also what has not changed.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on standard output.")]
 
@@ -43,10 +55,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on
 def run(
     chapters: Annotated[list[str], typer.Argument(help="Chapters, by key (blei-2017) or by file (book/blei-2017.md).")],
     profile: ProfileName = "quick",
-    parameter: Annotated[Optional[list[str]], typer.Option("-p", metavar="NAME VALUE", help="A parameter of the chapters; may be repeated.")] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME VALUE", help="A parameter of the chapters; may be repeated."),
+    ] = None,
     device: Device = None,
     jobs: Jobs = None,
-    out: Annotated[Optional[Path], typer.Option(help="Directory for the runs; default: _build/runs/<profile>.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory for the runs; default: _build/runs/<profile>.")] = None,
     timeout: Timeout = None,
     force: Force = False,
     as_json: Json = False,
@@ -61,7 +76,9 @@ def run(
 
     project = find_project(root)
     found = [read_chapter(project, key) for key in dict.fromkeys(chapters)]
-    plans = make_plans(project, found, load_profile(project, profile), _pairs(parameter), _device(device), out and out.resolve(), force)
+    plans = make_plans(
+        project, found, load_profile(project, profile), _pairs(parameter), _device(device), out and out.resolve(), force
+    )
     with Display() as display:
         results = run_plans(project, plans, _jobs(jobs, len(plans)), display, timeout)
     if as_json:
@@ -70,7 +87,8 @@ def run(
 
 
 @app.command(
-    epilog="Examples: [bold]elbo build[/] · [bold]elbo build --profile smoke --jobs 2[/] · [bold]elbo build --profile paper --device cuda[/]. " + _EXIT_CODES
+    epilog="Examples: [bold]elbo build[/] · [bold]elbo build --profile smoke --jobs 2[/] · [bold]elbo build --profile paper --device cuda[/]. "
+    + _EXIT_CODES
 )
 def build(
     profile: ProfileName = "quick",
@@ -104,7 +122,9 @@ def build(
     if not as_json:
         index = project.html / "index.html"
         print(f"The book is in {project.show(index)}: open {index.as_uri()}")
-        print(f"or serve it: {_python()} -m http.server --directory {project.show(project.html)} 8000, then http://localhost:8000")
+        print(
+            f"or serve it: {_python()} -m http.server --directory {project.show(project.html)} 8000, then http://localhost:8000"
+        )
 
 
 @app.command(epilog="Example: [bold]elbo figures --profile smoke --json[/]. " + _EXIT_CODES)
@@ -120,11 +140,15 @@ def figures(profile: ProfileName = "quick", as_json: Json = False, root: Root = 
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
     if not rows:
-        raise CompanionError(f"no chapter has an accepted run of the profile {profile}; run `elbo build --profile {profile}` first")
+        raise CompanionError(
+            f"no chapter has an accepted run of the profile {profile}; run `elbo build --profile {profile}` first"
+        )
     _table(["id", "chapter", "caption"], [[row["id"], row["chapter"], row["caption"]] for row in rows])
 
 
-data_app = typer.Typer(help="Data sets: which there are, and fetching those that are not embedded.", no_args_is_help=True)
+data_app = typer.Typer(
+    help="Data sets: which there are, and fetching those that are not embedded.", no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
 
 
@@ -134,7 +158,11 @@ def data_list(as_json: Json = False) -> None:
     from elbo import data
 
     rows = data.available()
-    rows = [{"name": name, **_fields(row)} for name, row in rows.items()] if isinstance(rows, dict) else [_fields(row) for row in rows]
+    rows = (
+        [{"name": name, **_fields(row)} for name, row in rows.items()]
+        if isinstance(rows, dict)
+        else [_fields(row) for row in rows]
+    )
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False, default=str))
         return
@@ -158,21 +186,28 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point: a reader's mistake is one sentence on standard error, without a traceback."""
     import click
 
+    words = _paired(sys.argv[1:] if arguments is None else arguments)
     try:
-        return app(args=_paired(sys.argv[1:] if arguments is None else arguments), prog_name="elbo", standalone_mode=False) or 0
+        code = app(args=words, prog_name="elbo", standalone_mode=False) or 0
     except CompanionError as error:
-        print(f"elbo: {error}", file=sys.stderr)
-        return error.code
+        return _say(str(error), error.code)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message())
         return USAGE
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        print(f"elbo: {error.format_message().rstrip('.')}; see {context.command_path if context else 'elbo'} --help", file=sys.stderr)
-        return USAGE
+        command = context.command_path if context else "elbo"
+        return _say(f"{error.format_message().rstrip('.')}; see {command} --help", USAGE)
     except (KeyboardInterrupt, click.Abort):
-        print("elbo: interrupted; the chapters that were running were stopped, the accepted runs are untouched", file=sys.stderr)
-        return INTERRUPTED
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this code
+        return _say("interrupted: the chapters that were running were stopped, the accepted runs are untouched", code)
+    return code
+
+
+def _say(sentence: str, code: int) -> int:
+    print(f"elbo: {sentence}", file=sys.stderr)
+    return code
 
 
 def _paired(arguments: list[str]) -> list[str]:

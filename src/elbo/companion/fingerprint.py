@@ -17,9 +17,29 @@ from elbo.companion.errors import CompanionError
 from elbo.companion.paths import Project
 from elbo.companion.record import lock_digest
 
-__all__ = ["changed", "data_marker", "device_in_force", "digest", "directory_digest", "file_digest", "inputs", "versions"]
+__all__ = [
+    "changed",
+    "data_marker",
+    "device_in_force",
+    "digest",
+    "directory_digest",
+    "file_digest",
+    "inputs",
+    "versions",
+]
 
-PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "seaborn", "papermill", "jupytext")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "matplotlib",
+    "seaborn",
+    "papermill",
+    "jupytext",
+)
 
 
 def inputs(project: Project, chapter: Chapter, profile: str, parameters: dict[str, Any], device: str) -> dict[str, Any]:
@@ -95,12 +115,16 @@ def device_in_force(requested: str) -> str:
     if not wants_cuda and not (requested == "auto" and _has_driver()):
         return "cpu" if requested == "auto" else requested
     question = "import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"
-    answer = subprocess.run([sys.executable, "-W", "ignore", "-c", question], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", question], capture_output=True, text=True, check=False
+    )
     name = answer.stdout.strip()
     if name:
         return f"cuda ({name})"
     if wants_cuda:
-        raise CompanionError("--device cuda: torch finds no CUDA device on this machine; use --device cpu or auto, or run it where there is a GPU")
+        raise CompanionError(
+            "--device cuda: torch finds no CUDA device on this machine; use --device cpu or auto, or run it where there is a GPU"
+        )
     return "cpu"
 
 

@@ -18,5 +18,10 @@ def published_figures(project: Project, profile: str) -> list[dict[str, str]]:
         for cell in notebook["cells"]:
             for output in cell.get("outputs", []):
                 if content := output.get("data", {}).get(FIGURE):
-                    rows.append({**{name: content[name] for name in ("id", "chapter", "caption", "alt")}, "notebook": project.show(path)})
+                    rows.append(
+                        {
+                            **{name: content[name] for name in ("id", "chapter", "caption", "alt")},
+                            "notebook": project.show(path),
+                        }
+                    )
     return rows

@@ -70,7 +70,9 @@ def find_project(root: str | Path | None = None) -> Project:
     if given:
         folder = Path(given).expanduser().resolve()
         if not _is_project(folder):
-            raise CompanionError(f"{folder} is not a checkout of the book (no _config.yml and _toc.yml); give its path in --root or ELBO_ROOT")
+            raise CompanionError(
+                f"{folder} is not a checkout of the book (no _config.yml and _toc.yml); give its path in --root or ELBO_ROOT"
+            )
         return Project(folder)
     here = Path.cwd().resolve()
     for folder in (here, *here.parents, Path(__file__).resolve().parents[3]):
@@ -101,7 +103,8 @@ def hold(destination: Path, what: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise CompanionError(
-            f"{what} is busy: another elbo command is working on {destination}; wait for it to end, or stop it, then try again", BUSY
+            f"{what} is busy: another elbo command is working on {destination}; wait for it to end, or stop it, then try again",
+            BUSY,
         ) from None
     try:
         yield

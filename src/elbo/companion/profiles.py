@@ -65,7 +65,9 @@ def load_profile(project: Project, name: str) -> Profile:
             f"there is no profile {name!r}{nearest(name, own)}; use one of {', '.join(own) or 'quick'}, or the path of a YAML file"
         )
     if is_path and path.stem in own and path.resolve() != (folder / f"{path.stem}.yml").resolve():
-        raise CompanionError(f"{name} has the name of the book's own profile {path.stem!r} and would replace its runs; rename the file")
+        raise CompanionError(
+            f"{name} has the name of the book's own profile {path.stem!r} and would replace its runs; rename the file"
+        )
     where = project.show(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -76,11 +78,15 @@ def load_profile(project: Project, name: str) -> Profile:
     known = chapter_keys(project)
     for key in content:
         if key not in known and not (project.book / f"{key}.md").is_file():
-            raise CompanionError(f"{where} names the chapter {key!r}, which is not in the book{nearest(str(key), known)}")
+            raise CompanionError(
+                f"{where} names the chapter {key!r}, which is not in the book{nearest(str(key), known)}"
+            )
     return Profile(path.stem, {key: dict(value or {}) for key, value in content.items()}, where)
 
 
-def resolve(chapter: Chapter, profile: Profile, given: dict[str, str] | None = None, device: str | None = None) -> dict[str, Any]:
+def resolve(
+    chapter: Chapter, profile: Profile, given: dict[str, str] | None = None, device: str | None = None
+) -> dict[str, Any]:
     """Every parameter of a chapter with the value in force: its default, over it the profile's, over that the command's.
 
     Args:
@@ -93,7 +99,10 @@ def resolve(chapter: Chapter, profile: Profile, given: dict[str, str] | None = N
         CompanionError: a name that the chapter does not declare (naming the nearest that it does), or a value of another type.
     """
     values = {name: parameter.default for name, parameter in chapter.parameters.items()}
-    sources: list[tuple[str, dict[str, Any], bool]] = [(profile.where, profile.parameters.get(chapter.key, {}), False), ("-p", given or {}, True)]
+    sources: list[tuple[str, dict[str, Any], bool]] = [
+        (profile.where, profile.parameters.get(chapter.key, {}), False),
+        ("-p", given or {}, True),
+    ]
     if device is not None:
         if "device" not in chapter.parameters:
             raise CompanionError(f"{chapter.key} has no parameter `device`; leave --device out for this chapter")
@@ -146,7 +155,15 @@ def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        words = {"true": True, "false": False, "null": None, "none": None, "inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}
+        words = {
+            "true": True,
+            "false": False,
+            "null": None,
+            "none": None,
+            "inf": float("inf"),
+            "-inf": float("-inf"),
+            "nan": float("nan"),
+        }
         return words.get(text.lower(), text)
 
 

@@ -104,7 +104,9 @@ def make_plans(
         destination = (out or project.runs(profile.name)) / chapter.key
         overrides = {name: values[name] for name in given or {}} | ({"device": device} if device else {})
         because = ("--force",) if force else tuple(_changed(destination, chapter.key, described))
-        plans.append(Plan(chapter, profile.name, values, overrides, devices[requested], described, destination, because))
+        plans.append(
+            Plan(chapter, profile.name, values, overrides, devices[requested], described, destination, because)
+        )
     return plans
 
 
@@ -124,7 +126,9 @@ def run_plans(
     return asyncio.run(_run_all(project, plans, jobs, display, timeout))
 
 
-async def _run_all(project: Project, plans: list[Plan], jobs: int, display: Display, timeout: int | None) -> list[Result]:
+async def _run_all(
+    project: Project, plans: list[Plan], jobs: int, display: Display, timeout: int | None
+) -> list[Result]:
     places = asyncio.Semaphore(jobs)
     terminated = _cancel_on_sigterm()
     state = commit(project.root)
@@ -134,7 +138,9 @@ async def _run_all(project: Project, plans: list[Plan], jobs: int, display: Disp
             tasks = [group.create_task(_run_one(context, plan, places)) for plan in plans]
     except asyncio.CancelledError:
         if terminated:
-            raise CompanionError("terminated: the chapters that were running were stopped, the accepted runs are untouched", TERMINATED) from None
+            raise CompanionError(
+                "terminated: the chapters that were running were stopped, the accepted runs are untouched", TERMINATED
+            ) from None
         raise
     return [task.result() for task in tasks]
 
@@ -210,11 +216,16 @@ async def _execute(context: _Context, plan: Plan, folder: Path) -> float:
     raise CompanionError(sentence, RUN)
 
 
-async def _worker(context: _Context, plan: Plan, job: dict[str, Any], folder: Path, log: Path) -> tuple[dict[str, Any], int]:
+async def _worker(
+    context: _Context, plan: Plan, job: dict[str, Any], folder: Path, log: Path
+) -> tuple[dict[str, Any], int]:
     """Run the worker to its end, showing its progress; returns its last event and its exit status."""
     run_id = uuid.uuid4().hex
     last: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="elbo-", ignore_cleanup_errors=True) as scratch, log.open("wb") as log_stream:
+    with (
+        tempfile.TemporaryDirectory(prefix="elbo-", ignore_cleanup_errors=True) as scratch,
+        log.open("wb") as log_stream,
+    ):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "elbo.companion.worker"),
             stdin=asyncio.subprocess.PIPE,

@@ -31,7 +31,10 @@ def show_parameters(notebook, chapter: Chapter, parameters: dict[str, Any], prof
 def parameter_table(chapter: Chapter, parameters: dict[str, Any], profile: str) -> str:
     """Name, value, default and description of every parameter, as one HTML block (which JupyterLab shows as well as the page)."""
     head = "".join(f"<th>{title}</th>" for title in ("Parameter", "Value", "Default", "What it is"))
-    rows = "".join(_row(name, parameters[name], parameter.default, parameter.help) for name, parameter in chapter.parameters.items())
+    rows = "".join(
+        _row(name, parameters[name], parameter.default, parameter.help)
+        for name, parameter in chapter.parameters.items()
+    )
     return (
         f'<details class="elbo-parameters"><summary>Parameters of this run (profile {_text(profile)})</summary>\n'
         f'<div class="pst-scrollable-table-container"><table class="table"><thead><tr>{head}</tr></thead>\n'

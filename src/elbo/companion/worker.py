@@ -73,7 +73,9 @@ def _execute(job: dict[str, Any], position: dict[str, int], emit) -> None:
 def first_line(source: str) -> str:
     """The first line of a cell that is neither blank nor a comment, for people to recognise the cell by."""
     lines = [line.strip() for line in source.splitlines()]
-    line = next((line for line in lines if line and not line.startswith("#")), next((line for line in lines if line), ""))
+    line = next(
+        (line for line in lines if line and not line.startswith("#")), next((line for line in lines if line), "")
+    )
     return line if len(line) <= 72 else line[:69] + "..."
 
 
@@ -84,7 +86,11 @@ def _describe(error: BaseException) -> dict[str, Any]:
 
     if isinstance(error, PapermillExecutionError):
         text = f"{error.ename}: {error.evalue}".strip().splitlines()
-        return {"kind": "exception", "line": first_line(error.source), "message": _plain(text[0] if len(text) == 1 else f"{text[0]} ... {text[-1]}")}
+        return {
+            "kind": "exception",
+            "line": first_line(error.source),
+            "message": _plain(text[0] if len(text) == 1 else f"{text[0]} ... {text[-1]}"),
+        }
     if isinstance(error, CellTimeoutError):
         return {"kind": "timeout", "message": ""}
     if isinstance(error, DeadKernelError):
