@@ -52,7 +52,7 @@ def mnist(split: str, root: _Root = None, download: bool = True) -> tuple[Tensor
     files = DATASETS["mnist"].files[2:] if split == "test" else DATASETS["mnist"].files[:2]
     pixels, labels = (idx(store.need(file, root, download)) for file in files)
     if len(pixels) != len(labels):
-        raise DataError(f"mnist has {len(pixels)} images and {len(labels)} labels; run elbo.data.fetch('mnist') to replace the files")
+        raise DataError(f"mnist has {len(pixels)} images and {len(labels)} labels; run `elbo data fetch mnist` to replace the files")
     rows = {"train-50000": slice(0, 50_000), "validation": slice(50_000, None)}.get(split, slice(None))
     return pixels[rows], labels[rows]
 
@@ -74,7 +74,7 @@ def idx(path: Path) -> Tensor:
             file.write_bytes(plain)
             return read(str(file))
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AssertionError, RuntimeError) as error:
-        raise DataError(f"{path} is not a gzipped IDX file ({error}); run elbo.data.fetch('mnist') to replace it") from error
+        raise DataError(f"{path} is not a gzipped IDX file ({error}); run `elbo data fetch mnist` to replace it") from error
 
 
 def frey(split: str, root: _Root = None, download: bool = True) -> tuple[Tensor, None]:
@@ -93,9 +93,9 @@ def frey_frames(path: Path) -> Tensor:
     """
     from scipy.io import loadmat
 
-    fix = "run elbo.data.fetch('frey') to replace it"
+    fix = "run `elbo data fetch frey` to replace it"
     try:
-        matrix = loadmat(path, variable_names=["ff"])["ff"]
+        matrix = loadmat(path, variable_names=["ff"], appendmat=False)["ff"]
     except Exception as error:  # scipy raises whatever its reader stumbled over
         raise DataError(f"{path} is not the MATLAB file of Frey Face, truncated or altered ({type(error).__name__}); {fix}") from error
     if matrix.dtype != np.uint8 or matrix.shape != (560, 1965):
@@ -114,7 +114,7 @@ def dsprites(path: Path) -> tuple[Tensor, Tensor]:
     Raises:
         DataError: not such an npz.
     """
-    fix = "run elbo.data.fetch('dsprites-official') to replace it"
+    fix = "run `elbo data fetch dsprites-official` to replace it"
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             images, factors = archive["imgs"], archive["latents_classes"]

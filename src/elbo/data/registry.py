@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["DATASETS", "FILES", "OFFICIAL_DSPRITES", "DataError", "RemoteFile", "Source"]
+__all__ = ["DATASETS", "OFFICIAL_DSPRITES", "DataError", "RemoteFile", "Source", "owner"]
 
 
 class DataError(RuntimeError):
@@ -105,4 +105,8 @@ DATASETS = {
         ),
     )
 }
-FILES = {file.path: file for source in DATASETS.values() for file in source.files}
+
+
+def owner(file: RemoteFile) -> str:
+    """The name of the data set that a file belongs to."""
+    return next((source.name for source in DATASETS.values() if file in source.files), "")

@@ -8,7 +8,7 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from elbo.data.registry import DATASETS, DataError, RemoteFile
+from elbo.data.registry import DATASETS, DataError, RemoteFile, owner
 
 __all__ = ["Available", "available", "fetch", "need", "path", "problem", "root"]
 
@@ -80,13 +80,12 @@ def need(file: RemoteFile, override: str | os.PathLike | None = None, download: 
         DataError: it is truncated or altered (never replaced behind the user's back), or missing and not to be had.
     """
     at = path(file, override)
-    name = next((source.name for source in DATASETS.values() if file in source.files), file.path)
     if not at.is_file():
         if not download:
-            raise DataError(f"{at} is missing; run elbo.data.fetch({name!r}), or set ELBO_DATA to a folder that has it")
+            raise DataError(f"{at} is missing; run `elbo data fetch {owner(file)}`, or set ELBO_DATA to a folder that has it")
         return _download(file, at)
     if (wrong := problem(file, at)) is not None:
-        raise DataError(f"{at} {wrong}; run elbo.data.fetch({name!r}) to replace it")
+        raise DataError(f"{at} {wrong}; run `elbo data fetch {owner(file)}` to replace it")
     return at
 
 
