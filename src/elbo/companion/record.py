@@ -59,7 +59,7 @@ def environment() -> dict:
         described["matmul_precision"] = torch.get_float32_matmul_precision()
         if torch.cuda.is_initialized():
             described["gpu"] = torch.cuda.get_device_name()
-    if data := sys.modules.get("elbo.data"):
+    if data := sys.modules.get("elbo.data.sets"):
         described["data"] = dict(sorted(data.loaded().items()))
     return described
 
