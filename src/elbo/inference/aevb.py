@@ -215,7 +215,7 @@ def aevb(
     noise = {"eps": Noise("normal", eps_shape, latent_dims)}
     if fresh:
         noise["uniform"] = Noise("uniform", (batch_size, model.data_dim))
-    loss, terms = _objective(model, len(images), estimator, weight_prior, fresh)
+    loss, terms = objective(model, len(images), estimator, weight_prior, fresh)
     splits = _splits(evaluate_on or {}, binarisation, fresh, model, target)
     if samples < 1 or any(not 0 <= at <= samples for at in evaluate_at or ()):
         raise ValueError(f"samples must be positive and evaluate_at between 0 and samples; got {samples} and {evaluate_at}")
@@ -257,7 +257,7 @@ def aevb(
     )
 
 
-def _objective(model: VAE, count: int, estimator: str, weight_prior: bool, fresh: bool):
+def objective(model: VAE, count: int, estimator: str = "B", weight_prior: bool = True, fresh: bool = False):
     """The loss of one model, nats per datum, and the same as named terms."""
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator must be 'A' or 'B', got {estimator!r}")

@@ -69,7 +69,7 @@ def compile_step(step: Callable[..., None], example: tuple) -> Callable[..., Non
             params, state, *inputs, losses = example
             compiled(_copies(params), _copies(state), *inputs, losses.clone())
     except Exception as error:  # whatever a tool chain can do wrong; the run itself does not depend on it
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         warnings.warn(f"compiling the step failed ({reason}): training goes on uncompiled", stacklevel=3)
         return None
     return compiled
