@@ -100,7 +100,7 @@ def render(index: Tensor) -> Tensor:
     if flat.dim() != 1:
         raise ValueError(f"index must be (batch,) or (batch, 6), got {tuple(index.shape)}; flatten it first")
     out = torch.empty(len(flat), 64, 64, dtype=torch.uint8, device=flat.device)
-    words = out.view(len(flat), -1).view(torch.int64)  # eight pixels a word
+    words = out.view(len(flat), 4096).view(torch.int64)  # eight pixels a word
     for start in range(0, len(flat), _CHUNK):
         rows = _rows(flat[start : start + _CHUNK])
         words[start : start + _CHUNK] = _spread(flat.device)[rows.view(torch.uint8).long()]
