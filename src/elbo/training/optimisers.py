@@ -79,12 +79,13 @@ class Adam:
     def init(self, params: Params) -> State:
         """Both moments of every parameter and the number of steps taken, at zero."""
         moments = {f"{slot}/{n}": torch.zeros_like(p) for slot in ("first", "second") for n, p in params.items()}
-        return moments | {"steps": torch.zeros((), device=next(iter(params.values())).device)}
+        return moments | {"steps": torch.zeros((), dtype=torch.float64, device=next(iter(params.values())).device)}
 
     def update(self, params: Params, grads: Params, state: State, rate: Tensor) -> None:
         """One step in place, in plain operations that compile and capture; ``rate`` is ``(members,)``."""
         steps = state["steps"].add_(1)
-        correct1, correct2 = 1 - self.beta1**steps, 1 - self.beta2**steps
+        dtype = next(iter(params.values())).dtype
+        correct1, correct2 = (1 - self.beta1**steps).to(dtype), (1 - self.beta2**steps).to(dtype)
         for name, param in params.items():
             first, second, grad = state[f"first/{name}"], state[f"second/{name}"], grads[name]
             first.mul_(self.beta1).add_(grad, alpha=1 - self.beta1)
