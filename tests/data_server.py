@@ -18,8 +18,10 @@ class Mirror(NamedTuple):
 def mirror(files: dict[str, bytes], keep: float = 0.5) -> Iterator[Mirror]:
     """Serve ``/<how>/<name>``.
 
-    ``good``: with Range. ``norange``: always the whole. ``cut``: closes after ``keep`` of what was asked for, always; ``cut-once``: the first
-    time only. ``altered``: the byte in the middle changed. ``missing``: 404. ``gzip``: says Content-Encoding gzip of bytes that are a .gz file. ``other``:
+    ``good``: with Range. ``norange``: always the whole. ``cut``: closes after ``keep`` of what was asked for, always;
+        ``cut-once``: the first
+    time only. ``altered``: the byte in the middle changed. ``missing``: 404. ``gzip``: says Content-Encoding gzip of
+        bytes that are a .gz file. ``other``:
     answers a Range request with another part.
     """
     asked: list[tuple[str, str | None, int]] = []

@@ -22,8 +22,12 @@ from elbo.data import _torchvision, parse
 from elbo.data.registry import DataError
 
 REAL = Path(os.environ.get("ELBO_DATA", "/nowhere"))
-needs_mnist = pytest.mark.skipif(not (REAL / "MNIST" / "raw").is_dir(), reason="set ELBO_DATA to a folder with the real MNIST files")
-needs_frey = pytest.mark.skipif(not (REAL / "frey").is_dir(), reason="set ELBO_DATA to a folder with the real Frey Face file")
+needs_mnist = pytest.mark.skipif(
+    not (REAL / "MNIST" / "raw").is_dir(), reason="set ELBO_DATA to a folder with the real MNIST files"
+)
+needs_frey = pytest.mark.skipif(
+    not (REAL / "frey").is_dir(), reason="set ELBO_DATA to a folder with the real Frey Face file"
+)
 
 
 def test_digits_are_scikit_learns():
@@ -105,7 +109,12 @@ def test_mnist():
 @needs_frey
 def test_frey():
     whole, train, test = (elbo.data.load("frey", split=split, download=False) for split in ("all", "train", "test"))
-    assert whole.images.shape == (1965, 560) and whole.shape == (28, 20) and whole.labels is None and whole.binarisation == "grey"
+    assert (
+        whole.images.shape == (1965, 560)
+        and whole.shape == (28, 20)
+        and whole.labels is None
+        and whole.binarisation == "grey"
+    )
     assert whole.sha256 == "2438ba4f0d2a6bd8bac43de756141eaa33c8d248dd613d464bdb1210d9b7af78"
     assert len(train) == 1572 and len(test) == 393
     blocks = whole.images.view(15, 131, 560)
@@ -117,7 +126,9 @@ def test_frey():
     assert max(across, down) < 0.1  # neighbours are alike both ways: rows and columns are not swapped
 
 
-@pytest.mark.parametrize("bytes_", [b"", b"nothing", gzip.compress(b"\0\0\x08\x03short"), gzip.compress(b"x" * 100)[:-9]])
+@pytest.mark.parametrize(
+    "bytes_", [b"", b"nothing", gzip.compress(b"\0\0\x08\x03short"), gzip.compress(b"x" * 100)[:-9]]
+)
 def test_a_broken_idx_file_is_named(tmp_path, bytes_):
     path = tmp_path / "train-images-idx3-ubyte.gz"
     path.write_bytes(bytes_)
@@ -167,7 +178,11 @@ def test_listing_needs_no_torch_and_no_network(tmp_path):
 
 def test_torchvision_works_and_keeps_its_grid():
     grid = _torchvision.torchvision("utils").make_grid(torch.arange(8.0).view(2, 1, 2, 2), nrow=2, padding=1)
-    assert grid.shape == (3, 4, 7) and grid[0, 1:3, 1:3].tolist() == [[0, 1], [2, 3]] and grid[0, 1:3, 4:6].tolist() == [[4, 5], [6, 7]]
+    assert (
+        grid.shape == (3, 4, 7)
+        and grid[0, 1:3, 1:3].tolist() == [[0, 1], [2, 3]]
+        and grid[0, 1:3, 4:6].tolist() == [[4, 5], [6, 7]]
+    )
 
 
 def test_a_torchvision_that_imports_is_left_alone(monkeypatch):

@@ -1,4 +1,4 @@
-"""The renderer of dSprites, against the naive even-odd test in exact integers, the published images and the published count."""
+"""The renderer of dSprites, against the naive even-odd test in exact integers, the published images, the published count."""
 
 from __future__ import annotations
 
@@ -57,14 +57,16 @@ def test_equal_to_the_naive_test():
 
 
 def test_a_centre_on_an_edge_left_in_right_out():
-    """In this published image an edge of the heart runs exactly through a centre on the heart's right, which is not set."""
+    """In this published image an edge runs exactly through a centre on the heart's right, which is not set."""
     factors = (2, 4, 29, 0, 23)
     image = dsprites.render(torch.tensor([factors]))[0]
     assert image[47, 22] == 0 and image[47, 21] == 1
     np.testing.assert_array_equal(image.numpy(), naive(*factors))
 
 
-@pytest.mark.skipif(not SAMPLES.is_file(), reason="set ELBO_DATA to a folder with dsprites/real_samples.npz, the published images")
+@pytest.mark.skipif(
+    not SAMPLES.is_file(), reason="set ELBO_DATA to a folder with dsprites/real_samples.npz, the published images"
+)
 def test_equal_to_the_published_images():
     real = np.load(SAMPLES, allow_pickle=False)
     wrong = (dsprites.render(torch.from_numpy(real["latents_classes"])).numpy() != real["imgs"]).sum((1, 2))
@@ -73,7 +75,7 @@ def test_equal_to_the_published_images():
 
 
 def test_the_published_count():
-    """All 737,280 images: the published mean pixel is 0.042494423521889584, which is 128,328,862 white pixels; this geometry has two more."""
+    """All images: the published mean pixel is 128,328,862 white pixels of 737,280 * 4096; this geometry has two more."""
     published = round(0.042494423521889584 * dsprites.COUNT * 4096)
     white = torch.cat([
         dsprites.render(index).view(-1, 64, 64).view(torch.int64).sum(-1).view(torch.uint8).flatten(1).sum(1)
@@ -105,13 +107,24 @@ def test_three_ways_to_name_an_image():
 
 def test_values_are_the_published_grids():
     factors = torch.tensor([[0, 0, 0, 0, 0, 0], [0, 1, 2, 13, 7, 30], [0, 2, 5, 39, 31, 31]])
-    grids = [[1], [1, 2, 3], np.linspace(0.5, 1, 6), np.linspace(0, 2 * np.pi, 40), np.linspace(0, 1, 32), np.linspace(0, 1, 32)]
+    grids = [
+        [1],
+        [1, 2, 3],
+        np.linspace(0.5, 1, 6),
+        np.linspace(0, 2 * np.pi, 40),
+        np.linspace(0, 1, 32),
+        np.linspace(0, 1, 32),
+    ]
     expected = [[grid[k] for grid, k in zip(grids, row, strict=True)] for row in factors.tolist()]
-    torch.testing.assert_close(dsprites.values(factors), torch.tensor(expected, dtype=torch.float64), rtol=1e-15, atol=1e-15)
+    torch.testing.assert_close(
+        dsprites.values(factors), torch.tensor(expected, dtype=torch.float64), rtol=1e-15, atol=1e-15
+    )
 
 
 def test_first_and_last_orientation_are_the_same_image():
-    first = torch.cartesian_prod(torch.arange(3), torch.arange(6), torch.tensor([0]), torch.tensor([3, 20]), torch.tensor([11]))
+    first = torch.cartesian_prod(
+        torch.arange(3), torch.arange(6), torch.tensor([0]), torch.tensor([3, 20]), torch.tensor([11])
+    )
     last = first.clone()
     last[:, 2] = 39
     assert torch.equal(dsprites.render(first), dsprites.render(last))
@@ -152,7 +165,12 @@ def test_the_record_renders_and_knows_its_factors():
     images = data[index]
     assert images.shape == (30, 4096) and images.dtype == torch.float32
     assert torch.equal(images, dsprites.render(index).view(30, -1).float())
-    assert len(data) == 737_280 and data.source == "rendered" and "reconstruction" in data.note and data.binarisation == "fixed"
+    assert (
+        len(data) == 737_280
+        and data.source == "rendered"
+        and "reconstruction" in data.note
+        and data.binarisation == "fixed"
+    )
     assert torch.equal(data.flat_index(data.classes(index)), index)
     assert torch.equal(data[data.classes(index)], images)
     assert elbo.data.loaded()["dsprites/rendered"] == data.sha256
@@ -172,7 +190,13 @@ class _Trap:
 
 
 def write_npz(path, images, factors, trap):
-    np.savez_compressed(path, imgs=images, latents_classes=factors, latents_values=factors.astype(float), metadata=np.array([_Trap(trap)], object))
+    np.savez_compressed(
+        path,
+        imgs=images,
+        latents_classes=factors,
+        latents_values=factors.astype(float),
+        metadata=np.array([_Trap(trap)], object),
+    )
 
 
 def test_the_official_file_is_read_without_unpickling(tmp_path, monkeypatch):
@@ -184,7 +208,9 @@ def test_the_official_file_is_read_without_unpickling(tmp_path, monkeypatch):
     data = sprites.official(tmp_path / "a.npz")
     assert not trap.exists() and data.source == "official"
     some = torch.tensor([3, 1, 39])
-    assert torch.equal(data.render(some), images[some]) and torch.equal(data[dsprites.classes(some)], images[some].flatten(1).float())
+    assert torch.equal(data.render(some), images[some]) and torch.equal(
+        data[dsprites.classes(some)], images[some].flatten(1).float()
+    )
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:  # the trap was armed
         np.lib.format.read_array(io.BytesIO(archive.read("metadata.npy")), allow_pickle=True)
     assert trap.exists()

@@ -199,7 +199,8 @@ def test_every_file_of_the_registry_is_pinned_and_said_whose_it_is():
 
 
 @pytest.mark.skipif(
-    not Path(os.environ.get("ELBO_DATA", "/nowhere"), "frey").is_dir(), reason="set ELBO_DATA to a folder with the real files"
+    not Path(os.environ.get("ELBO_DATA", "/nowhere"), "frey").is_dir(),
+    reason="set ELBO_DATA to a folder with the real files",
 )
 @pytest.mark.parametrize("name", ["frey", "mnist"])
 def test_real_files_pass_through_a_mirror(name, tmp_path, monkeypatch):

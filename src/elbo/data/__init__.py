@@ -1,8 +1,8 @@
 """Data sets: ``load(name)`` gives tensors with documented shapes, ranges, splits and binarisation.
 
-Embedded: ``digits``, ``photos`` (scikit-learn) and ``dsprites`` (rendered, a reconstruction). Fetched, verified and cached: ``mnist``,
-``frey`` and the official dSprites file. The cache is the folder named by the environment variable ``ELBO_DATA``, or a folder of the user's cache.
-Importing this module loads neither torch nor torchvision.
+Embedded: ``digits``, ``photos`` (scikit-learn) and ``dsprites`` (rendered, a reconstruction). Fetched, verified and
+cached: ``mnist``, ``frey`` and the official dSprites file. The cache is the folder named by the environment variable
+``ELBO_DATA``, or a folder of the user's cache. Importing this module loads neither torch nor torchvision.
 """
 
 from __future__ import annotations

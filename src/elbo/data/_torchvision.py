@@ -1,8 +1,9 @@
 """Import torchvision, also next to a torch without its compiled operators.
 
-The package index serves a torchvision whose compiled part belongs to a CUDA build of torch. Next to a CPU build that part does not load
-and ``import torchvision`` stops with ``operator torchvision::nms does not exist``, although its data sets, transforms and
-``make_grid`` need no compiled operator. Declaring the two missing operators (without an implementation: calling one still fails) is enough.
+The package index serves a torchvision whose compiled part belongs to a CUDA build of torch. Next to a CPU build that
+part does not load and ``import torchvision`` stops with ``operator torchvision::nms does not exist``, although its
+data sets, transforms and ``make_grid`` need no compiled operator. Declaring the two missing operators (without an
+implementation: calling one still fails) is enough.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _declared: list[torch.library.Library] = []  # a library that is collected takes
 def torchvision(submodule: str = "") -> ModuleType:
     """The module ``torchvision``, or one of its submodules: ``torchvision("datasets.mnist")``.
 
-    A torchvision that imports is left alone. Only when its import reports the missing operators are they declared, and the import repeated.
+    A torchvision that imports is left alone. Only when its import reports the missing operators are they declared, and
+    the import repeated.
 
     Raises:
         RuntimeError: torchvision cannot be imported for another reason.

@@ -1,7 +1,7 @@
 """Fetching one file with pooch, and the one thing that pooch lacks: going on where a cut download stopped.
 
-pooch brings the temporary file, the checksum and the placing. It asks a *downloader* for the bytes; ours keeps them in ``<name>.part``
-until they are complete, so that what has arrived survives a cut connection and a stopped process.
+pooch brings the temporary file, the checksum and the placing. It asks a *downloader* for the bytes; ours keeps them in
+``<name>.part`` until they are complete, so that what has arrived survives a cut connection and a stopped process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Resume", "Unavailable", "download"]
 
 _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 _PIECE = 1 << 18
-_TRIES = 4  # for one mirror: cut connections, and files joined from pieces that do not fit, which say little about the mirror
+_TRIES = 4  # for one mirror: cut connections, and joined pieces that do not fit, say little about it
 
 
 class Unavailable(Exception):
@@ -29,8 +29,8 @@ class Unavailable(Exception):
 class Resume(NamedTuple):
     """A pooch downloader for HTTP that resumes: ``Resume(part)(url, output_file, pooch)``.
 
-    What arrives is appended to ``part``; a later call asks for the rest only (a Range request) and starts again from the first byte
-    where the server cannot do that. When all has arrived, ``part`` becomes ``output_file``.
+    What arrives is appended to ``part``; a later call asks for the rest only (a Range request) and starts again from
+    the first byte where the server cannot do that. When all has arrived, ``part`` becomes ``output_file``.
 
     Raises:
         Unavailable: no connection, or an answer that is an error.
@@ -53,11 +53,15 @@ class Resume(NamedTuple):
             if response.status_code == 416:  # nothing after what we have: it is complete, or it belongs to another file
                 if response.headers.get("Content-Range") != f"bytes */{have}":
                     self.part.unlink()
-                    raise requests.ConnectionError(f"{_host(url)}: the partial file did not belong to it; starting again")
+                    raise requests.ConnectionError(
+                        f"{_host(url)}: the partial file did not belong to it; starting again"
+                    )
             elif not response.ok:
                 raise Unavailable(f"{_host(url)}: answered {response.status_code} {response.reason}")
             else:
-                resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+                resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
+                    f"bytes {have}-"
+                )
                 if response.status_code == 206 and not resumed:
                     raise Unavailable(f"{_host(url)}: answered with another part of the file than was asked for")
                 self._append(response, url, have if resumed else 0)
@@ -69,21 +73,32 @@ class Resume(NamedTuple):
 
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
-        with self.part.open("r+b" if have else "wb") as stream, _bar(self.progress, self.part.stem, have, total) as advance:
+        with (
+            self.part.open("r+b" if have else "wb") as stream,
+            _bar(self.progress, self.part.stem, have, total) as advance,
+        ):
             stream.seek(have)
             try:
-                for piece in response.raw.stream(_PIECE, decode_content=False):  # the bytes as they are: a .gz stays a .gz
+                for piece in response.raw.stream(
+                    _PIECE, decode_content=False
+                ):  # the bytes as they are: a .gz stays a .gz
                     stream.write(piece)
                     advance(len(piece))
             except urllib3.exceptions.HTTPError as error:
-                raise requests.ConnectionError(f"{_host(url)}: the connection was cut after {stream.tell():,} bytes") from error
+                raise requests.ConnectionError(
+                    f"{_host(url)}: the connection was cut after {stream.tell():,} bytes"
+                ) from error
             stream.flush()
             os.fsync(stream.fileno())
             if total is not None and stream.tell() < total:
-                raise requests.ConnectionError(f"{_host(url)}: the connection was cut after {stream.tell():,} of {total:,} bytes")
+                raise requests.ConnectionError(
+                    f"{_host(url)}: the connection was cut after {stream.tell():,} of {total:,} bytes"
+                )
 
 
-def download(file: RemoteFile, at: Path, problem: Callable[[RemoteFile, Path], str | None], progress: bool = False) -> Path:
+def download(
+    file: RemoteFile, at: Path, problem: Callable[[RemoteFile, Path], str | None], progress: bool = False
+) -> Path:
     """Bring ``file`` to the path ``at``: mirrors in turn, resumed, verified, and placed in one step.
 
     Args:
@@ -108,9 +123,12 @@ def download(file: RemoteFile, at: Path, problem: Callable[[RemoteFile, Path], s
                     return at
                 tried.append(complaint)
     except OSError as error:
-        raise DataError(f"cannot write {at} ({error.strerror or error}); set ELBO_DATA to a folder that you can write to") from error
+        raise DataError(
+            f"cannot write {at} ({error.strerror or error}); set ELBO_DATA to a folder that you can write to"
+        ) from error
     raise DataError(
-        f"{at.name} could not be fetched ({'; '.join(tried)}): check the network connection and run `elbo data fetch {owner(file)}` again "
+        f"{at.name} could not be fetched ({'; '.join(tried)}): check the network connection and run "
+        f"`elbo data fetch {owner(file)}` again "
         f"(it goes on where it stopped), or put the file at {at} yourself"
     )
 

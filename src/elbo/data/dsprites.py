@@ -1,13 +1,18 @@
-r"""The images of dSprites, rendered from their factors: a *reconstruction* of the published set, from the geometry of its three shapes.
+r"""The images of dSprites, rendered from their factors: a *reconstruction* of the published set, from the geometry of
+its three shapes.
 
-A sprite is a polygon: rotated, moved, its corners snapped to 1/256 pixel, then filled by the even-odd rule at the pixels' centres, as a
-graphics card does: a centre exactly on a left or a bottom edge is inside, on a right or a top edge outside. Of the published images at
-hand all are matched to the pixel; of the 128,328,862 white pixels of the whole set this geometry gives two more (benchmarks/dsprites.py).
+A sprite is a polygon: rotated, moved, its corners snapped to 1/256 pixel, then filled by the even-odd rule at the
+pixels' centres, as a
+graphics card does: a centre exactly on a left or a bottom edge is inside, on a right or a top edge outside. Of the
+published images at hand all are matched to the pixel; of the 128,328,862 white pixels of the whole set this geometry
+gives two more (benchmarks/dsprites.py).
 
-The naive test asks 4096 pixels about up to 150 edges. Three facts make it cheap. A row of 64 pixels is a 64-bit word, and an edge
-that crosses it in column :math:`c` flips the pixels left of it, :math:`2^c - 1`: a row is the exclusive or of two or four words. Which edges
-cross which row depends on shape, scale, orientation and posY only: a table of 23,040 entries (2.6 MB). And a crossing is a quotient of two
-integers below :math:`2^{31}`, whose double-precision quotient never rounds across a whole number. So the result is exact, and the same everywhere.
+The naive test asks 4096 pixels about up to 150 edges. Three facts make it cheap. A row of 64 pixels is a 64-bit word,
+and an edge that crosses it in column :math:`c` flips the pixels left of it, :math:`2^c - 1`: a row is the exclusive or
+of two or four words. Which edges
+cross which row depends on shape, scale, orientation and posY only: a table of 23,040 entries (2.6 MB). And a crossing
+is a quotient of two integers below :math:`2^{31}`, whose double-precision quotient never rounds across a whole number.
+So the result is exact, and the same everywhere.
 """
 
 from __future__ import annotations
@@ -38,13 +43,15 @@ def classes(index: Tensor) -> Tensor:
 
 
 def flat_index(factors: Tensor) -> Tensor:
-    """Flat indices, 0 to 737,279, of factor indices: ``(..., 6)`` as in ``FACTORS``, or ``(..., 5)`` without the color, ``-> (...)``.
+    """Flat indices, 0 to 737,279, of factor indices: ``(..., 6)`` as in ``FACTORS``, or ``(..., 5)`` without the
+    color, ``-> (...)``.
 
     Raises:
         ValueError: another last axis, a tensor that holds no integers, or a factor index out of its range.
     """
     if factors.dtype.is_floating_point or factors.dtype == torch.bool or factors.shape[-1:] not in ((5,), (6,)):
-        raise ValueError(f"factors must be integers (..., 6) or (..., 5), got {factors.dtype} {tuple(factors.shape)}; give indices, not values")
+        got = f"{factors.dtype} {tuple(factors.shape)}"
+        raise ValueError(f"factors must be integers (..., 6) or (..., 5), got {got}; give indices, not values")
     width = factors.shape[-1]
     sizes = torch.tensor(SIZES[-width:], device=factors.device)
     if bool(((factors < 0) | (factors >= sizes)).any()):
@@ -55,8 +62,8 @@ def flat_index(factors: Tensor) -> Tensor:
 def values(factors: Tensor) -> Tensor:
     """Factor values as published: ``(..., 6)`` indices to ``(..., 6)`` float64.
 
-    Color 1; shape 1, 2, 3 (square, ellipse, heart); scale from 0.5 to 1; orientation from 0 to 2 pi, *both included*, so that the first and
-    the last give the same image; posX, posY from 0 to 1.
+    Color 1; shape 1, 2, 3 (square, ellipse, heart); scale from 0.5 to 1; orientation from 0 to 2 pi, *both included*,
+    so that the first and the last give the same image; posX, posY from 0 to 1.
     """
     flat_index(factors)
     grids = ((1.0, 1.0), (1.0, 3.0), (0.5, 1.0), (0.0, 2 * math.pi), (0.0, 1.0), (0.0, 1.0))
@@ -68,7 +75,8 @@ def values(factors: Tensor) -> Tensor:
 
 
 def outline(shape: int) -> Tensor:
-    """The polygon of one shape at scale 1, orientation 0, about the origin: ``(corners, 2)`` float64 pixels, x to the right and y down.
+    """The polygon of one shape at scale 1, orientation 0, about the origin: ``(corners, 2)`` float64 pixels, x to the
+    right and y down.
 
     The shapes are fitted to real images: nobody has published them.
     """
@@ -86,7 +94,8 @@ def render(index: Tensor) -> Tensor:
     """Render sprites, exactly and in batches, on the device of ``index``.
 
     Args:
-        index: flat indices ``(batch,)``, or factor indices ``(batch, 6)`` or ``(batch, 5)`` (without the color), integers.
+        index: flat indices ``(batch,)``, or factor indices ``(batch, 6)`` or ``(batch, 5)`` (without the color),
+            integers.
 
     Returns:
         ``(batch, 64, 64)`` uint8 of 0 and 1: row, column.
@@ -141,7 +150,8 @@ def _snap(pixels: Tensor) -> Tensor:
 
 
 class _Table(NamedTuple):
-    """What does not depend on posX. ``edges[polygon * 32 + posY]`` lists, for each of ``height`` rows from ``first`` on, ``crossings`` edges;
+    """What does not depend on posX. ``edges[polygon * 32 + posY]`` lists, for each of ``height`` rows from ``first``
+    on, ``crossings`` edges;
     places without an edge hold edge 0, in pairs, which cancel."""
 
     x: Tensor  # (720, 150) corners of each polygon about its centre
@@ -162,9 +172,10 @@ def _table(device: torch.device) -> _Table:
     found = []
     for polygon in range(0, _POLYGONS, 40):  # by orientation: a few megabytes at a time
         corners = len(outline(polygon // 240))
-        tall = _snap(y[polygon : polygon + 40, None, :corners] + centre[:, None]).view(-1, corners)  # (40 * 32, corners)
+        tall = _snap(y[polygon : polygon + 40, None, :corners] + centre[:, None]).view(-1, corners)  # (40 * 32, ...)
         ends = torch.stack([tall, tall.roll(-1, 1)])
-        # The rows whose centre line an edge crosses; a centre on the top edge of a shape is outside, on the bottom edge inside.
+        # The rows whose centre line an edge crosses; a centre on the top edge of a shape is outside, on the bottom
+        # edge inside.
         start = ((ends.amin(0) - 128) / 256).floor().long() + 1
         count = ((ends.amax(0) - 128) / 256).floor().long() + 1 - start
         which = torch.arange(count.numel()).repeat_interleave(count.view(-1))
@@ -187,7 +198,8 @@ def _table(device: torch.device) -> _Table:
 
 
 def _corners() -> tuple[Tensor, Tensor, Tensor]:
-    """All 720 polygons, scaled and rotated counter-clockwise as seen: x, y ``(720, 150)`` and the following corner ``(720 * 150,)``."""
+    """All 720 polygons, scaled and rotated counter-clockwise as seen: x, y ``(720, 150)`` and the following corner
+    ``(720 * 150,)``."""
     x, y = torch.zeros(2, 3, 6, 40, 150, dtype=torch.float64)
     following = torch.arange(_POLYGONS * 150).view(3, 240, 150)
     scale = torch.linspace(0.5, 1, 6, dtype=torch.float64)[:, None, None]

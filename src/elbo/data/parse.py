@@ -24,7 +24,10 @@ _Root = str | os.PathLike | None
 
 
 def digits(split: str, root: _Root = None, download: bool = True) -> tuple[Tensor, Tensor]:
-    """scikit-learn's 8x8 scans: ``(N, 8, 8)`` uint8 in 0..16 and ``(N,)`` int64. Each class's scans 4, 9, 14, ... (from 0) are the test split."""
+    """scikit-learn's 8x8 scans: ``(N, 8, 8)`` uint8 in 0..16 and ``(N,)`` int64.
+
+    The test split: scans 4, 9, 14, ... (from 0) of each class, in file order.
+    """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -45,20 +48,23 @@ def photos() -> Tensor:
 
 
 def mnist(split: str, root: _Root = None, download: bool = True) -> tuple[Tensor, Tensor]:
-    """MNIST: ``(N, 28, 28)`` uint8 and ``(N,)`` int64; splits train, test, all (train then test), train-50000, validation."""
+    """MNIST: ``(N, 28, 28)`` uint8 and ``(N,)`` int64; splits train, test, all, train-50000, validation."""
     if split == "all":
         train, test = mnist("train", root, download), mnist("test", root, download)
         return torch.cat([train[0], test[0]]), torch.cat([train[1], test[1]])
     files = DATASETS["mnist"].files[2:] if split == "test" else DATASETS["mnist"].files[:2]
     pixels, labels = (idx(store.need(file, root, download)) for file in files)
     if len(pixels) != len(labels):
-        raise DataError(f"mnist has {len(pixels)} images and {len(labels)} labels; run `elbo data fetch mnist` to replace the files")
+        raise DataError(
+            f"mnist has {len(pixels)} images and {len(labels)} labels; run `elbo data fetch mnist` to replace the files"
+        )
     rows = {"train-50000": slice(0, 50_000), "validation": slice(50_000, None)}.get(split, slice(None))
     return pixels[rows], labels[rows]
 
 
 def idx(path: Path) -> Tensor:
-    """Read a gzipped IDX file with torchvision's own reader: images ``(N, rows, columns)`` uint8, labels ``(N,)`` int64.
+    """Read a gzipped IDX file with torchvision's own reader: images ``(N, rows, columns)`` uint8, labels ``(N,)``
+    int64.
 
     Raises:
         DataError: the file is not gzipped IDX.
@@ -74,11 +80,13 @@ def idx(path: Path) -> Tensor:
             file.write_bytes(plain)
             return read(str(file))
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AssertionError, RuntimeError) as error:
-        raise DataError(f"{path} is not a gzipped IDX file ({error}); run `elbo data fetch mnist` to replace it") from error
+        raise DataError(
+            f"{path} is not a gzipped IDX file ({error}); run `elbo data fetch mnist` to replace it"
+        ) from error
 
 
 def frey(split: str, root: _Root = None, download: bool = True) -> tuple[Tensor, None]:
-    """Frey Face: ``(N, 28, 20)`` uint8. The film is cut into 15 blocks of 131 frames; blocks 4, 9, 14 (from 0) are the test split."""
+    """Frey Face: ``(N, 28, 20)`` uint8; of 15 blocks of 131 frames, blocks 4, 9, 14 (from 0) are the test split."""
     frames = frey_frames(store.need(DATASETS["frey"].files[0], root, download))
     block = torch.arange(len(frames)) // 131
     rows = torch.full_like(block, True, dtype=torch.bool) if split == "all" else (block % 5 == 4) == (split == "test")
@@ -97,9 +105,13 @@ def frey_frames(path: Path) -> Tensor:
     try:
         matrix = loadmat(path, variable_names=["ff"], appendmat=False)["ff"]
     except Exception as error:  # scipy raises whatever its reader stumbled over
-        raise DataError(f"{path} is not the MATLAB file of Frey Face, truncated or altered ({type(error).__name__}); {fix}") from error
+        raise DataError(
+            f"{path} is not the MATLAB file of Frey Face, truncated or altered ({type(error).__name__}); {fix}"
+        ) from error
     if matrix.dtype != np.uint8 or matrix.shape != (560, 1965):
-        raise DataError(f"{path} holds a {matrix.shape} matrix of {matrix.dtype} instead of (560, 1965) unsigned bytes; {fix}")
+        raise DataError(
+            f"{path} holds a {matrix.shape} matrix of {matrix.dtype} instead of (560, 1965) unsigned bytes; {fix}"
+        )
     pixels = np.ascontiguousarray(matrix.T)
     if hashlib.sha256(pixels).hexdigest() != DATASETS["frey"].files[0].content:
         raise DataError(f"{path} holds other pixels than the published frames: it was altered; {fix}")
@@ -107,9 +119,11 @@ def frey_frames(path: Path) -> Tensor:
 
 
 def dsprites(path: Path) -> tuple[Tensor, Tensor]:
-    """The official npz without its pickled metadata: images ``(N, 64, 64)`` uint8 of 0 and 1, factor indices ``(N, 6)`` int64.
+    """The official npz without its pickled metadata: images ``(N, 64, 64)`` uint8 of 0 and 1, factor indices ``(N,
+    6)`` int64.
 
-    The pixels stay as unsigned bytes (3 GB for the whole set). ``allow_pickle`` is off, and the member ``metadata``, a pickle, is never opened.
+    The pixels stay as unsigned bytes (3 GB for the whole set). ``allow_pickle`` is off, and the member ``metadata``, a
+    pickle, is never opened.
 
     Raises:
         DataError: not such an npz.
@@ -121,5 +135,7 @@ def dsprites(path: Path) -> tuple[Tensor, Tensor]:
     except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is not the npz of dSprites ({error}); {fix}") from error
     if images.dtype != np.uint8 or images.shape[1:] != (64, 64) or factors.shape != (len(images), 6):
-        raise DataError(f"{path} holds {images.dtype} images of shape {images.shape} and factors of shape {factors.shape}; {fix}")
+        raise DataError(
+            f"{path} holds {images.dtype} images of shape {images.shape} and factors of shape {factors.shape}; {fix}"
+        )
     return torch.from_numpy(images), torch.from_numpy(factors.astype(np.int64))

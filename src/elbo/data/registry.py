@@ -14,8 +14,9 @@ class DataError(RuntimeError):
 class RemoteFile(NamedTuple):
     """One file that is fetched.
 
-    ``path`` is relative to the data folder; ``hash`` is ``"sha256:..."`` or ``"md5:..."`` of the file, or None where only the content
-    is pinned; ``bytes`` is its size, or None; ``content`` is the sha256 of the pixels as unsigned bytes, image by image, row by row.
+    ``path`` is relative to the data folder; ``hash`` is ``"sha256:..."`` or ``"md5:..."`` of the file, or None where
+    only the content is pinned; ``bytes`` is its size, or None; ``content`` is the sha256 of the pixels as unsigned
+    bytes, image by image, row by row.
     """
 
     path: str
@@ -78,28 +79,53 @@ DATASETS = {
     source.name: source
     for source in (
         Source(
-            "digits", "8x8 scans of handwritten digits", "embedded in scikit-learn", (), "CC BY 4.0",
-            "E. Alpaydin, C. Kaynak (1998). Optical Recognition of Handwritten Digits. UCI Machine Learning Repository. "
-            "https://doi.org/10.24432/C50P49",
+            "digits",
+            "8x8 scans of handwritten digits",
+            "embedded in scikit-learn",
+            (),
+            "CC BY 4.0",
+            "E. Alpaydin, C. Kaynak (1998). Optical Recognition of Handwritten Digits. "
+            "UCI Machine Learning Repository. https://doi.org/10.24432/C50P49",
         ),
         Source(
-            "photos", "two photographs", "embedded in scikit-learn", (), "CC BY 2.0",
+            "photos",
+            "two photographs",
+            "embedded in scikit-learn",
+            (),
+            "CC BY 2.0",
             "china.jpg by danielbuechele, https://www.flickr.com/photos/danielbuechele/6061409035; "
             "flower.jpg by vultilion, https://www.flickr.com/photos/vultilion/6056698931",
         ),
         Source(
-            "dsprites", "64x64 sprites with known factors (a reconstruction)", "rendered here", (),
+            "dsprites",
+            "64x64 sprites with known factors (a reconstruction)",
+            "rendered here",
+            (),
             "data set Apache-2.0; these images are rendered by this package's code",
             _DSPRITES_CITATION,
         ),
-        Source("dsprites-official", "dSprites, the published file", "fetched", (OFFICIAL_DSPRITES,), "Apache-2.0", _DSPRITES_CITATION),
         Source(
-            "mnist", "28x28 scans of handwritten digits", "fetched", _MNIST, "CC BY-SA 3.0",
-            "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner (1998). Gradient-based learning applied to document recognition. "
-            "Proceedings of the IEEE 86(11), 2278-2324. https://doi.org/10.1109/5.726791",
+            "dsprites-official",
+            "dSprites, the published file",
+            "fetched",
+            (OFFICIAL_DSPRITES,),
+            "Apache-2.0",
+            _DSPRITES_CITATION,
         ),
         Source(
-            "frey", "28x20 frames of one face, from a video", "fetched", (_FREY,),
+            "mnist",
+            "28x28 scans of handwritten digits",
+            "fetched",
+            _MNIST,
+            "CC BY-SA 3.0",
+            "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner (1998). Gradient-based learning applied to document "
+            "recognition. Proceedings of the IEEE 86(11), 2278-2324. https://doi.org/10.1109/5.726791",
+        ),
+        Source(
+            "frey",
+            "28x20 frames of one face, from a video",
+            "fetched",
+            (_FREY,),
             "none stated; made available for research by B. Frey and S. Roweis",
             "B. Frey, S. Roweis. Frey Face. https://cs.nyu.edu/~roweis/data.html",
         ),

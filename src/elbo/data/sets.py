@@ -32,10 +32,13 @@ class Dataset:
         binarisation: how the images stand to binary data.
             ``"grey"``: intensities in [0, 1], to be modelled as they are.
             ``"threshold"``: 1 where the intensity is above one half, else 0.
-            ``"fixed"``: one Bernoulli draw a pixel, with the intensity as its probability, from a seed of the package: 0 or 1, the same for ever.
-            ``"fresh"``: ``images`` holds the intensities, and *the training loop draws* ``x ~ Bernoulli(images)`` anew for each minibatch.
+            ``"fixed"``: one Bernoulli draw a pixel, with the intensity as its probability, from a seed of the package:
+                0 or 1, the same for ever.
+            ``"fresh"``: ``images`` holds the intensities, and *the training loop draws* ``x ~ Bernoulli(images)`` anew
+                for each minibatch.
         sha256: of the unsigned bytes of this split as published (before scaling and binarisation), image after image.
-        licence, citation, note: to be shown with whatever is made from the data; the note states the split and the scaling.
+        licence, citation, note: to be shown with whatever is made from the data; the note states the split and the
+            scaling.
     """
 
     name: str
@@ -55,7 +58,7 @@ class Dataset:
 
 @dataclasses.dataclass(frozen=True)
 class _Kind:
-    """How one data set is read: its parser, its default binarisation, the value of white, and its splits (name -> row numbers)."""
+    """How one data set is read: its parser, its default binarisation, the value of white, its splits."""
 
     read: Callable[[str, str | os.PathLike | None, bool], tuple[Tensor, Tensor | None]]
     default: str
@@ -67,18 +70,18 @@ class _Kind:
 _KINDS = {
     "digits": _Kind(
         parse.digits, "fresh", 16, ("train", "test", "all"),
-        "intensities 0..16 divided by 16; within each class every fifth scan in file order is held out (1,442 train, 355 test), "
-        "so the same 13 writers are on both sides",
+        "intensities 0..16 divided by 16; within each class every fifth scan in file order is held out "
+        "(1,442 train, 355 test), so the same 13 writers are on both sides",
     ),
     "mnist": _Kind(
         parse.mnist, "fresh", 255, ("train", "test", "all", "train-50000", "validation"),
-        "intensities 0..255 divided by 255; the published 60,000 train and 10,000 test scans (train-50000 and validation: "
-        "the first 50,000 and the last 10,000 of train)",
+        "intensities 0..255 divided by 255; the published 60,000 train and 10,000 test scans "
+        "(train-50000 and validation: the first 50,000 and the last 10,000 of train)",
     ),
     "frey": _Kind(
         parse.frey, "grey", 255, ("train", "test", "all"),
-        "intensities 0..255 divided by 255, so a log-density of these images is larger by 560 ln 255 = 3103.1 nats than on the scale 0..255; "
-        "the 1,965 frames in 15 blocks of 131 consecutive ones, every fifth block held out (1,572 train, 393 test), "
+        "intensities 0..255 divided by 255, so a log-density of these images is larger by "
+        "560 ln 255 = 3103.1 nats than on the scale 0..255; the 1,965 frames in 15 blocks of 131 consecutive ones, every fifth block held out (1,572 train, 393 test), "
         "because neighbouring frames are nearly equal",
     ),
 }  # fmt: skip
@@ -110,14 +113,17 @@ def load(
     Args:
         name: one of the names above.
         split: ``"train"`` (default where there is one), ``"test"`` or ``"all"``; see the table.
-        binarise: ``"grey"`` (alias ``"none"``), ``"threshold"``, ``"fixed"`` or ``"fresh"``, see :class:`Dataset`; None takes the default.
-        source: for ``dsprites``: ``"rendered"`` (default, a reconstruction from the factors) or ``"official"`` (the published file, 26 MB).
+        binarise: ``"grey"`` (alias ``"none"``), ``"threshold"``, ``"fixed"`` or ``"fresh"``, see :class:`Dataset`;
+            None takes the default.
+        source: for ``dsprites``: ``"rendered"`` (default, a reconstruction from the factors) or ``"official"`` (the
+            published file, 26 MB).
         device: where the tensors live; default the CPU.
         root: the data folder; default the environment variable ``ELBO_DATA``, else a folder of the user's cache.
         download: fetch a missing file (default); False raises instead.
 
     Returns:
-        A :class:`Dataset`; for ``dsprites`` an :class:`elbo.data.Sprites`, which holds no image but renders (or looks up) those asked for.
+        A :class:`Dataset`; for ``dsprites`` an :class:`elbo.data.Sprites`, which holds no image but renders (or looks
+        up) those asked for.
 
     Raises:
         ValueError: an unknown name, split, binarisation or source.
@@ -138,10 +144,20 @@ def load(
     pixels, labels = kind.read(split, root, download)
     sha256 = _record(name, split, pixels)
     images = (pixels.reshape(len(pixels), -1).to(torch.float32) / kind.white).to(device)
+    labels = None if labels is None else labels.to(device)
+    about, shape = DATASETS[name], tuple(pixels.shape[1:])
     return Dataset(
-        name, split, _binarise(images, binarise), tuple(pixels.shape[1:]), None if labels is None else labels.to(device), binarise,
-        sha256, DATASETS[name].licence, DATASETS[name].citation, kind.note,
-    )  # fmt: skip
+        name,
+        split,
+        _binarise(images, binarise),
+        shape,
+        labels,
+        binarise,
+        sha256,
+        about.licence,
+        about.citation,
+        kind.note,
+    )
 
 
 def loaded() -> dict[str, str]:
@@ -177,7 +193,9 @@ def _photos(split: str | None, binarise: str | None, device: str | torch.device 
     about = DATASETS["photos"]
     note = "two RGB photographs, 0..255 unsigned bytes, (photo, row, column, channel): a temple, a flower"
     digest = _record("photos", "all", pixels)
-    return Dataset("photos", "all", pixels.to(device), (427, 640), None, "grey", digest, about.licence, about.citation, note)
+    return Dataset(
+        "photos", "all", pixels.to(device), (427, 640), None, "grey", digest, about.licence, about.citation, note
+    )
 
 
 def _dsprites(split, binarise, source, device, root, download):

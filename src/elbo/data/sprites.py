@@ -24,9 +24,11 @@ class Sprites:
         source: ``"rendered"`` (a reconstruction) or ``"official"`` (the published file).
         shape: ``(64, 64)``.
         factors, sizes: the names of the six factors and how many values each has; posY runs fastest in the flat index.
-        render: flat ``(batch,)`` or factor indices ``(batch, 6)`` (or ``(batch, 5)``, without the color) to ``(batch, 64, 64)`` uint8 of 0 and 1.
+        render: flat ``(batch,)`` or factor indices ``(batch, 6)`` (or ``(batch, 5)``, without the color) to ``(batch,
+            64, 64)`` uint8 of 0 and 1.
         binarisation: ``"fixed"``: the images are binary as they are.
-        sha256: rendered: of 720 images as unsigned bytes, every shape, scale and orientation at posX = posY = 16; official: of the file.
+        sha256: rendered: of 720 images as unsigned bytes, every shape, scale and orientation at posX = posY = 16;
+            official: of the file.
     """
 
     name: str
@@ -67,12 +69,12 @@ class Sprites:
 
 
 def rendered(device: torch.device | str | None = None) -> Sprites:
-    """The reconstruction. Holds nothing but a table of a few megabytes; :func:`elbo.data.dsprites.render` does the work."""
+    """The reconstruction: a table of a few megabytes; :func:`elbo.data.dsprites.render` does the work."""
     middle = torch.arange(720) * 1024 + 16 * 32 + 16
     sha256 = hashlib.sha256(dsprites.render(middle).numpy()).hexdigest()
     note = (
-        "a reconstruction: rendered from the factors by a geometry fitted to published images, not the published file itself; "
-        "load('dsprites', source='official') reads that one"
+        "a reconstruction: rendered from the factors by a geometry fitted to published images, "
+        "not the published file itself; load('dsprites', source='official') reads that one"
     )
     return _sprites("rendered", dsprites.render, device, sha256, DATASETS["dsprites"].licence, note)
 
@@ -101,7 +103,6 @@ def official(path: Path, device: torch.device | str | None = None) -> Sprites:
 
 
 def _sprites(source: str, render, device, sha256: str, licence: str, note: str) -> Sprites:
-    return Sprites(
-        "dsprites", source, (64, 64), dsprites.FACTORS, dsprites.SIZES, render, torch.device(device or "cpu"), "fixed", sha256, licence,
-        DATASETS["dsprites"].citation, note,
-    )  # fmt: skip
+    names, sizes, citation = dsprites.FACTORS, dsprites.SIZES, DATASETS["dsprites"].citation
+    device = torch.device(device or "cpu")
+    return Sprites("dsprites", source, (64, 64), names, sizes, render, device, "fixed", sha256, licence, citation, note)

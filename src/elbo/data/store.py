@@ -14,7 +14,10 @@ __all__ = ["Available", "available", "fetch", "need", "path", "problem", "root"]
 
 
 class Available(NamedTuple):
-    """One line of ``elbo data``: ``present`` is True when nothing has to be fetched, ``size`` the bytes on disk (or to fetch, if known)."""
+    """One line of ``elbo data list``.
+
+    ``present`` is True when nothing has to be fetched; ``size`` is the bytes on disk (or to fetch, if known), or None.
+    """
 
     name: str
     title: str
@@ -48,12 +51,15 @@ def path(file: RemoteFile, override: str | os.PathLike | None = None) -> Path:
 
 
 def problem(file: RemoteFile, at: Path) -> str | None:
-    """What is wrong with the file at ``at``, as half a sentence, or None: its size and checksum, or its pixels, are as published."""
+    """What is wrong with the file at ``at``, as half a sentence; None when its checksum or its pixels are as published."""
     try:
         size = at.stat().st_size
         if file.bytes is not None and size < file.bytes:
             return f"is truncated ({size:,} of {file.bytes:,} bytes)"
-        if file.hash is not None and _digest(at, file.hash.split(":")[0], size, at.stat().st_mtime_ns) != file.hash.split(":")[1]:
+        if (
+            file.hash is not None
+            and _digest(at, file.hash.split(":")[0], size, at.stat().st_mtime_ns) != file.hash.split(":")[1]
+        ):
             return f"is altered or truncated (its {file.hash.split(':')[0]} is not the published one)"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
@@ -68,7 +74,9 @@ def problem(file: RemoteFile, at: Path) -> str | None:
 
 
 @functools.cache
-def _digest(at: Path, algorithm: str, size: int, changed: int) -> str:  # size and time stand in the key: a changed file is read again
+def _digest(
+    at: Path, algorithm: str, size: int, changed: int
+) -> str:  # size and time stand in the key: a changed file is read again
     with at.open("rb") as stream:
         return hashlib.file_digest(stream, algorithm).hexdigest()
 
@@ -82,7 +90,9 @@ def need(file: RemoteFile, override: str | os.PathLike | None = None, download: 
     at = path(file, override)
     if not at.is_file():
         if not download:
-            raise DataError(f"{at} is missing; run `elbo data fetch {owner(file)}`, or set ELBO_DATA to a folder that has it")
+            raise DataError(
+                f"{at} is missing; run `elbo data fetch {owner(file)}`, or set ELBO_DATA to a folder that has it"
+            )
         return _download(file, at)
     if (wrong := problem(file, at)) is not None:
         raise DataError(f"{at} {wrong}; run `elbo data fetch {owner(file)}` to replace it")
@@ -92,8 +102,8 @@ def need(file: RemoteFile, override: str | os.PathLike | None = None, download: 
 def fetch(name: str, root: str | os.PathLike | None = None, progress: bool = False) -> list[Path]:
     """Bring the files of a data set into the data folder, verified; those that are whole already are left alone.
 
-    A download that was cut resumes where it stopped, mirrors are tried in turn, and a file appears under its name only when it is
-    complete and verified. An embedded data set needs nothing.
+    A download that was cut resumes where it stopped, mirrors are tried in turn, and a file appears under its name only
+    when it is complete and verified. An embedded data set needs nothing.
 
     Args:
         name: a name of ``elbo.data.DATASETS``: ``mnist``, ``frey``, ``dsprites-official``, or an embedded one.
@@ -125,7 +135,9 @@ def available(root: str | os.PathLike | None = None) -> list[Available]:
     for source in DATASETS.values():
         places = [path(file, root) for file in source.files]
         present = all(place.is_file() for place in places)
-        sizes = [place.stat().st_size if present else file.bytes for place, file in zip(places, source.files, strict=True)]
+        sizes = [
+            place.stat().st_size if present else file.bytes for place, file in zip(places, source.files, strict=True)
+        ]
         size = None if not sizes or None in sizes else sum(sizes)
         where = str(places[0].parent) if places else source.origin
         lines.append(Available(source.name, source.title, where, present, size, source.licence, source.citation))
