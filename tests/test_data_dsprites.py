@@ -1,4 +1,4 @@
-"""The renderer of dSprites, against the naive even-odd test in exact integers, the published images, the published count."""
+"""The renderer of dSprites, against the naive even-odd test in exact integers, the published images and their count."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_equal_to_the_published_images():
 
 
 def test_the_published_count():
-    """All images: the published mean pixel is 128,328,862 white pixels of 737,280 * 4096; this geometry has two more."""
+    """All images: the published mean pixel is 128,328,862 white of 737,280 * 4096; this geometry has two more."""
     published = round(0.042494423521889584 * dsprites.COUNT * 4096)
     white = torch.cat([
         dsprites.render(index).view(-1, 64, 64).view(torch.int64).sum(-1).view(torch.uint8).flatten(1).sum(1)
@@ -223,6 +223,12 @@ def test_a_wrong_official_file_is_named(tmp_path):
     write_npz(path, images, factors, str(tmp_path / "sprung"))
     with pytest.raises(DataError, match="does not hold the 737,280 images"):
         sprites.official(path)
+    write_npz(path, images[:, :32], factors, str(tmp_path / "sprung"))
+    with pytest.raises(DataError, match="images of shape"):
+        parse.dsprites(path)
+    write_npz(path, images, factors[1:], str(tmp_path / "sprung"))
+    with pytest.raises(DataError, match="holds 8 images"):
+        parse.dsprites(path)
     write_npz(path, images.astype(object), factors, str(tmp_path / "sprung"))
     with pytest.raises(DataError, match="not the npz of dSprites"):
         parse.dsprites(path)

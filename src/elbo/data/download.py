@@ -79,9 +79,7 @@ class Resume(NamedTuple):
         ):
             stream.seek(have)
             try:
-                for piece in response.raw.stream(
-                    _PIECE, decode_content=False
-                ):  # the bytes as they are: a .gz stays a .gz
+                for piece in response.raw.stream(_PIECE, decode_content=False):  # a .gz stays a .gz
                     stream.write(piece)
                     advance(len(piece))
             except urllib3.exceptions.HTTPError as error:

@@ -1,18 +1,15 @@
-r"""The images of dSprites, rendered from their factors: a *reconstruction* of the published set, from the geometry of
-its three shapes.
+r"""The images of dSprites, rendered from their factors: a *reconstruction* of the published set, by a fitted geometry.
 
 A sprite is a polygon: rotated, moved, its corners snapped to 1/256 pixel, then filled by the even-odd rule at the
-pixels' centres, as a
-graphics card does: a centre exactly on a left or a bottom edge is inside, on a right or a top edge outside. Of the
-published images at hand all are matched to the pixel; of the 128,328,862 white pixels of the whole set this geometry
-gives two more (benchmarks/dsprites.py).
+pixels' centres, as a graphics card does: a centre exactly on a left or a bottom edge is inside, on a right or a top
+edge outside. The 363 published images at hand are matched to the pixel; of the 128,328,862 white pixels of the whole
+set this geometry gives two more (``benchmarks/dsprites.py`` counts them).
 
 The naive test asks 4096 pixels about up to 150 edges. Three facts make it cheap. A row of 64 pixels is a 64-bit word,
 and an edge that crosses it in column :math:`c` flips the pixels left of it, :math:`2^c - 1`: a row is the exclusive or
-of two or four words. Which edges
-cross which row depends on shape, scale, orientation and posY only: a table of 23,040 entries (2.6 MB). And a crossing
-is a quotient of two integers below :math:`2^{31}`, whose double-precision quotient never rounds across a whole number.
-So the result is exact, and the same everywhere.
+of two or four words. Which edges cross which row depends on shape, scale, orientation and posY only: a table of 23,040
+entries (2.6 MB). And a crossing is a quotient of two integers below :math:`2^{31}`, whose double-precision quotient
+never rounds across a whole number. So the result is exact, and the same on every device.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["COUNT", "FACTORS", "SHAPES", "SIZES", "classes", "flat_index", "outline", "render", "values"]
+__all__ = ["COUNT", "FACTORS", "SHAPES", "SIZES", "classes", "flat_index", "outline", "render", "unpack", "values"]
 
 FACTORS = ("color", "shape", "scale", "orientation", "posX", "posY")
 SIZES = (1, 3, 6, 40, 32, 32)
@@ -109,11 +106,15 @@ def render(index: Tensor) -> Tensor:
     if flat.dim() != 1:
         raise ValueError(f"index must be (batch,) or (batch, 6), got {tuple(index.shape)}; flatten it first")
     out = torch.empty(len(flat), 64, 64, dtype=torch.uint8, device=flat.device)
-    words = out.view(len(flat), 4096).view(torch.int64)  # eight pixels a word
     for start in range(0, len(flat), _CHUNK):
-        rows = _rows(flat[start : start + _CHUNK])
-        words[start : start + _CHUNK] = _spread(flat.device)[rows.view(torch.uint8).long()]
+        out[start : start + _CHUNK] = unpack(_rows(flat[start : start + _CHUNK]))
     return out
+
+
+def unpack(rows: Tensor) -> Tensor:
+    """Rows as 64-bit words (bit = column) to pixels: ``(batch, 64)`` int64 to ``(batch, 64, 64)`` uint8 of 0 and 1."""
+    words = _spread(rows.device)[rows.view(torch.uint8).long()]  # (batch, 512), eight pixels a word
+    return words.view(torch.uint8).view(-1, 64, 64)
 
 
 def _check_index(index: Tensor) -> Tensor:
@@ -150,9 +151,11 @@ def _snap(pixels: Tensor) -> Tensor:
 
 
 class _Table(NamedTuple):
-    """What does not depend on posX. ``edges[polygon * 32 + posY]`` lists, for each of ``height`` rows from ``first``
-    on, ``crossings`` edges;
-    places without an edge hold edge 0, in pairs, which cancel."""
+    """What does not depend on posX.
+
+    ``edges[polygon * 32 + posY]`` lists, for each of ``height`` rows from ``first`` on, ``crossings`` edges; places
+    without an edge hold edge 0, in pairs, which cancel.
+    """
 
     x: Tensor  # (720, 150) corners of each polygon about its centre
     y: Tensor
@@ -198,8 +201,7 @@ def _table(device: torch.device) -> _Table:
 
 
 def _corners() -> tuple[Tensor, Tensor, Tensor]:
-    """All 720 polygons, scaled and rotated counter-clockwise as seen: x, y ``(720, 150)`` and the following corner
-    ``(720 * 150,)``."""
+    """All 720 polygons, scaled, rotated counter-clockwise as seen: x, y ``(720, 150)``; next corner ``(108000,)``."""
     x, y = torch.zeros(2, 3, 6, 40, 150, dtype=torch.float64)
     following = torch.arange(_POLYGONS * 150).view(3, 240, 150)
     scale = torch.linspace(0.5, 1, 6, dtype=torch.float64)[:, None, None]

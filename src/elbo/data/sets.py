@@ -81,7 +81,8 @@ _KINDS = {
     "frey": _Kind(
         parse.frey, "grey", 255, ("train", "test", "all"),
         "intensities 0..255 divided by 255, so a log-density of these images is larger by "
-        "560 ln 255 = 3103.1 nats than on the scale 0..255; the 1,965 frames in 15 blocks of 131 consecutive ones, every fifth block held out (1,572 train, 393 test), "
+        "560 ln 255 = 3103.1 nats than on the scale 0..255; the 1,965 frames in 15 blocks of 131 consecutive "
+        "ones, every fifth block held out (1,572 train, 393 test), "
         "because neighbouring frames are nearly equal",
     ),
 }  # fmt: skip

@@ -51,16 +51,15 @@ def path(file: RemoteFile, override: str | os.PathLike | None = None) -> Path:
 
 
 def problem(file: RemoteFile, at: Path) -> str | None:
-    """What is wrong with the file at ``at``, as half a sentence; None when its checksum or its pixels are as published."""
+    """What is wrong with the file at ``at``, as half a sentence; None when it is as published."""
     try:
         size = at.stat().st_size
         if file.bytes is not None and size < file.bytes:
             return f"is truncated ({size:,} of {file.bytes:,} bytes)"
-        if (
-            file.hash is not None
-            and _digest(at, file.hash.split(":")[0], size, at.stat().st_mtime_ns) != file.hash.split(":")[1]
-        ):
-            return f"is altered or truncated (its {file.hash.split(':')[0]} is not the published one)"
+        if file.hash is not None:
+            algorithm, expected = file.hash.split(":")
+            if _digest(at, algorithm, size, at.stat().st_mtime_ns) != expected:
+                return f"is altered or truncated (its {algorithm} is not the published one)"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     if file.content is not None:
@@ -74,9 +73,8 @@ def problem(file: RemoteFile, at: Path) -> str | None:
 
 
 @functools.cache
-def _digest(
-    at: Path, algorithm: str, size: int, changed: int
-) -> str:  # size and time stand in the key: a changed file is read again
+def _digest(at: Path, algorithm: str, size: int, changed: int) -> str:
+    """The checksum of a file; size and time of change are in the cache key: a changed file is read again."""
     with at.open("rb") as stream:
         return hashlib.file_digest(stream, algorithm).hexdigest()
 
