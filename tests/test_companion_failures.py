@@ -10,15 +10,20 @@ import subprocess
 
 import pytest
 import yaml
-
 from toybook import alive, contents, elbo, left_over, sentences, start, wait_for, wait_until, write_book
 
 FAILURES = {
-    "raises-2001": ("exception", "raises-2001 stopped in cell 3 (`import os, signal, time`) with ValueError: beta is 1.0, which will not do"),
+    "raises-2001": (
+        "exception",
+        "raises-2001 stopped in cell 3 (`import os, signal, time`) with ValueError: beta is 1.0, which will not do",
+    ),
     "dies-2002": ("killed", "dies-2002: its kernel died in cell 3"),
     "dies-last-2003": ("killed last", "dies-last-2003: its kernel died in cell 4"),
     "slow-2004": ("slow", "slow-2004 was stopped in cell 3, which took longer than 6 s"),
-    "silent-2005": ("silent", "silent-2005 was refused: its last cell did not print `elbo: chapter silent-2005 complete`"),
+    "silent-2005": (
+        "silent",
+        "silent-2005 was refused: its last cell did not print `elbo: chapter silent-2005 complete`",
+    ),
     "terminated-2006": ("papermill", "terminated-2006: papermill was terminated (signal SIGTERM) in cell 3"),
 }
 
@@ -28,11 +33,15 @@ def failures(tmp_path_factory):
     """Six chapters: first accepted, then each failing in its own way, in one command."""
     root = write_book(tmp_path_factory.mktemp("failing"), *FAILURES)
     (root / "good.yml").write_text(yaml.safe_dump({key: {} for key in FAILURES}))
-    (root / "bad.yml").write_text(yaml.safe_dump({key: {"fail": how, "trace": str(root / f"{key}.pid")} for key, (how, _) in FAILURES.items()}))
+    (root / "bad.yml").write_text(
+        yaml.safe_dump({key: {"fail": how, "trace": str(root / f"{key}.pid")} for key, (how, _) in FAILURES.items()})
+    )
     good = elbo(root, "run", *FAILURES, "--profile", "good.yml", "--out", "runs", "--jobs", "3")
     assert good.returncode == 0, good.stderr
     before = contents(root / "runs")
-    bad = elbo(root, "run", *FAILURES, "--profile", "bad.yml", "--out", "runs", "--jobs", "3", "--timeout", "6", "--json")
+    bad = elbo(
+        root, "run", *FAILURES, "--profile", "bad.yml", "--out", "runs", "--jobs", "3", "--timeout", "6", "--json"
+    )
     return root, before, bad
 
 
@@ -107,7 +116,10 @@ def test_file_size_limit(tmp_path):
     limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))}
     result = elbo(root, "run", "big-2001", "-p", "fail", "big", **limit)
     assert result.returncode == 3
-    assert len(sentences(result.stderr)) == 1 and "big-2001: the disk is full (File too large); free some space" in result.stderr
+    assert (
+        len(sentences(result.stderr)) == 1
+        and "big-2001: the disk is full (File too large); free some space" in result.stderr
+    )
     assert contents(root / "_build" / "runs") == before
     assert not left_over(root)
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+import elbo as package
 
 FRONT = """---
 jupytext:
@@ -78,12 +84,21 @@ def write_book(root: Path, *keys: str) -> Path:
     return root
 
 
+@functools.cache
+def frozen_package() -> str:
+    """A copy of the package to run the commands with: editing the package while the tests run makes no run stale."""
+    folder = tempfile.mkdtemp(prefix="elbo-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copytree(Path(package.__file__).parent, Path(folder) / "elbo", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
 def start(root: Path, *arguments: str, **options) -> subprocess.Popen:
     """Start the command ``elbo`` in a process group of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "elbo.companion.cli", *arguments],
         cwd=root,
-        env={**os.environ, "ELBO_ROOT": str(root)},
+        env={**os.environ, "ELBO_ROOT": str(root), "PYTHONPATH": frozen_package()},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -138,4 +153,16 @@ def alive(pid: str | int) -> bool:
         return False
 
 
-__all__ = ["alive", "chapter", "contents", "elbo", "left_over", "sentences", "signal", "start", "wait_for", "wait_until", "write_book"]
+__all__ = [
+    "alive",
+    "chapter",
+    "contents",
+    "elbo",
+    "left_over",
+    "sentences",
+    "signal",
+    "start",
+    "wait_for",
+    "wait_until",
+    "write_book",
+]

@@ -1,9 +1,9 @@
 """When an executed notebook counts as a run.
 
-papermill reports every cell as completed when the kernel has died (papermill 2.7), and a kernel that dies in the last cell
-leaves nothing in the notebook that says so. A run is accepted only if all of this holds: the process that executed it ended
-well (the caller's part), papermill closed the notebook, every code cell was executed, none printed an error, and the last
-cell said its sentence, which only a living kernel can do.
+papermill reports every cell as completed when the kernel has died (papermill 2.7), and a kernel that dies in the last
+cell leaves nothing in the notebook that says so. A run is accepted only if all of this holds: the process that executed
+it ended well (the caller's part), papermill closed the notebook, every code cell was executed, none printed an error,
+and the last cell said its sentence, which only a living kernel can do.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def durations(notebook) -> list[float | None]:
 
 
 def clean(notebook) -> None:
-    """Take out, in place, what changes from run to run: papermill's paths and times, nbclient's times, random cell ids."""
+    """Take out, in place, what changes from run to run: papermill's paths, every time, the random ids of cells."""
     given: dict[str, Any] = notebook.metadata.pop("papermill", {}).get("parameters", {})
     notebook.metadata["papermill"] = {"parameters": given}
     for number, cell in enumerate(notebook.cells):

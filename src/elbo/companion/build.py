@@ -1,8 +1,8 @@
 """The book from accepted runs: a source tree of executed notebooks, then jupyter-book, then one step into place.
 
-jupyter-book executes nothing here (its cache does not see that the package has changed, and it would publish a notebook whose
-kernel died); every warning is an error, and the build starts from nothing, because Sphinx does not repeat the warnings of pages
-that it does not read again.
+jupyter-book executes nothing here (its cache does not see that the package has changed, and it would publish a notebook
+whose kernel died). Every warning is an error, and the build starts from nothing, because Sphinx does not repeat the
+warnings of pages that it does not read again.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any
 import yaml
 
 from elbo.companion import fingerprint
-from elbo.companion.errors import BUILD, CompanionError
+from elbo.companion.errors import BUILD, TERMINATED, CompanionError
 from elbo.companion.paths import Project, hold, replace_directory, staging
+from elbo.companion.plans import Plan
 from elbo.companion.progress import Display
-from elbo.companion.runner import Plan
 from elbo.companion.table import show_parameters
 
 __all__ = ["build_book", "stage"]
@@ -39,8 +39,8 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
     Nothing is built where neither the pages nor the package nor the lock have changed since the last build.
 
     Raises:
-        CompanionError: another build is under way (exit code 4), or jupyter-book found errors or warnings (5); the HTML that was
-            there before stays.
+        CompanionError: another build is under way (exit code 4), or jupyter-book found errors or warnings (5); the HTML
+            that was there before stays.
     """
     with hold(project.html, "the book"):
         try:
@@ -67,7 +67,8 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
                 )
         except OSError as error:
             raise CompanionError(
-                f"the pages were not built: {error.strerror or error} ({error.filename or project.build}); put that right and run it again",
+                f"the pages were not built: {error.strerror or error} ({error.filename or project.build}); "
+                "put that right and run it again",
                 BUILD,
             ) from None
     return project.html
@@ -76,8 +77,8 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
 def stage(project: Project, profile: str, plans: list[Plan], tree: Path) -> None:
     """Write the source tree of the book into ``tree``: the pages as they are, each chapter as its executed notebook.
 
-    The notebook is listed in ``_toc.yml`` with its extension, so that the page's download and launch buttons offer a notebook, and
-    the configuration is the project's own with execution switched off.
+    The notebook is listed in ``_toc.yml`` with its extension, so that the page's download and launch buttons offer a
+    notebook, and the configuration is the project's own with execution switched off.
     """
     import nbformat
 
@@ -139,9 +140,11 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
             env=environment,
             start_new_session=True,
         )
+        before = signal.signal(signal.SIGTERM, _terminated)
         try:
             status = process.wait()
         finally:
+            signal.signal(signal.SIGTERM, before)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -152,9 +155,14 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
         display.say(f"pages: {problem}")
     count = f"{len(problems)} warning{'s' if len(problems) != 1 else ''} or errors (above)" if problems else "an error"
     raise CompanionError(
-        f"the pages were not built: jupyter-book ended with {count}; mend what {project.show(log)} names and build again",
+        f"the pages were not built: jupyter-book ended with {count}; "
+        f"mend what {project.show(log)} names and build again",
         BUILD,
     )
+
+
+def _terminated(*_: Any) -> None:
+    raise CompanionError("terminated: the pages were not built, those that were there before are untouched", TERMINATED)
 
 
 def _problems(log: Path, source: Path) -> list[str]:

@@ -85,18 +85,17 @@ def read_chapter(project: Project, key: str) -> Chapter:
     """
     key = Path(key).name.removesuffix(".md") if key.endswith(".md") else key
     path = project.book / f"{key}.md"
-    if key not in (known := chapter_keys(project)):
-        # a chapter need not be in the table of contents yet to be run
-        if Path(key).name != key or not _is_chapter(path, project.book):
-            raise CompanionError(
-                f"there is no chapter {key!r}{nearest(key, known)}; the chapters are: {', '.join(known) or 'none'}"
-            )
+    known = chapter_keys(project)
+    if key not in known and not _is_chapter(path, project.book):  # one that is not in the table of contents yet may run
+        raise CompanionError(
+            f"there is no chapter {key!r}{nearest(key, known)}; the chapters are: {', '.join(known) or 'none'}"
+        )
     source = path.read_text(encoding="utf-8")
     return Chapter(key, source, _parameters(key, source))
 
 
 def nearest(name: str, known) -> str:
-    """``"; did you mean 'latent_dim'?"`` where one of ``known`` is close to ``name``, else nothing."""
+    """``" (did you mean 'latent_dim'?)"`` where one of ``known`` is close to ``name``, else nothing."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
@@ -145,7 +144,8 @@ def _declared(key: str, code: str) -> list[Parameter]:
         except (ValueError, TypeError):
             line = ast.get_source_segment(code, statement).splitlines()[0]
             raise CompanionError(
-                f"the parameters cell of book/{key}.md may hold only lines like `beta: float = 1.0  # weight of the KL`; found `{line}`"
+                f"the parameters cell of book/{key}.md may hold only lines like "
+                f"`beta: float = 1.0  # weight of the KL`; found `{line}`"
             ) from None
         declared.append(
             Parameter(

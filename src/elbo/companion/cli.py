@@ -1,6 +1,7 @@
 """The command ``elbo``: the reader's verbs, thin over the modules of this package.
 
-Nothing heavy is imported here: ``elbo --help`` must answer at once. Exit codes are those of :mod:`elbo.companion.errors`.
+Nothing heavy is imported here: ``elbo --help`` must answer at once. The exit codes are those of
+:mod:`elbo.companion.errors`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from typing import Annotated
 
 import typer
 
-from elbo.companion.errors import INTERRUPTED, USAGE, CompanionError
+from elbo.companion.errors import DATA, INTERRUPTED, USAGE, CompanionError
 
 __all__ = ["app", "main"]
 
-_EXIT_CODES = "Exit codes: 0 done; 2 a parameter, profile or option is wrong; 3 a chapter failed; 4 busy; 5 the pages did not build; 130 Ctrl-C; 143 terminated."
+_EXIT_CODES = (
+    "Exit codes: 0 done; 2 a parameter, profile or option is wrong; 3 a chapter failed; 4 busy; "
+    "5 the pages did not build; 6 no data; 130 Ctrl-C; 143 terminated."
+)
 
 app = typer.Typer(
     name="elbo",
@@ -49,11 +53,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on
 
 
 @app.command(
-    epilog="Examples: [bold]elbo run kingma-welling-2013[/] · [bold]elbo run kingma-welling-2013 --profile smoke -p latent_dim 2[/] · "
+    epilog="Examples: [bold]elbo run kingma-welling-2013[/] · "
+    "[bold]elbo run kingma-welling-2013 --profile smoke -p latent_dim 2[/] · "
     "[bold]elbo run blei-2017 hoffman-johnson-2016 --jobs 2 --timeout 600[/]. " + _EXIT_CODES
 )
 def run(
-    chapters: Annotated[list[str], typer.Argument(help="Chapters, by key (blei-2017) or by file (book/blei-2017.md).")],
+    chapters: Annotated[
+        list[str],
+        typer.Argument(metavar="CHAPTER", help="Chapters, by key (blei-2017) or by file (book/blei-2017.md)."),
+    ],
     profile: ProfileName = "quick",
     parameter: Annotated[
         list[str] | None,
@@ -70,9 +78,10 @@ def run(
     """Execute chapters with a profile's parameters; only a run that reached its end replaces the one before."""
     from elbo.companion.chapters import read_chapter
     from elbo.companion.paths import find_project
+    from elbo.companion.plans import make_plans
     from elbo.companion.profiles import load_profile
     from elbo.companion.progress import Display
-    from elbo.companion.runner import make_plans, run_plans
+    from elbo.companion.runner import run_plans
 
     project = find_project(root)
     found = [read_chapter(project, key) for key in dict.fromkeys(chapters)]
@@ -87,8 +96,8 @@ def run(
 
 
 @app.command(
-    epilog="Examples: [bold]elbo build[/] · [bold]elbo build --profile smoke --jobs 2[/] · [bold]elbo build --profile paper --device cuda[/]. "
-    + _EXIT_CODES
+    epilog="Examples: [bold]elbo build[/] · [bold]elbo build --profile smoke --jobs 2[/] · "
+    "[bold]elbo build --profile paper --device cuda[/]. " + _EXIT_CODES
 )
 def build(
     profile: ProfileName = "quick",
@@ -103,9 +112,10 @@ def build(
     from elbo.companion.build import build_book
     from elbo.companion.chapters import chapter_keys, read_chapter
     from elbo.companion.paths import find_project
+    from elbo.companion.plans import make_plans
     from elbo.companion.profiles import load_profile
     from elbo.companion.progress import Display
-    from elbo.companion.runner import make_plans, run_plans
+    from elbo.companion.runner import run_plans
 
     project = find_project(root)
     found = [read_chapter(project, key) for key in chapter_keys(project)]
@@ -152,54 +162,56 @@ data_app = typer.Typer(
 app.add_typer(data_app, name="data")
 
 
-@data_app.command("list")
+@data_app.command("list", epilog="Example: [bold]elbo data list --json[/]")
 def data_list(as_json: Json = False) -> None:
-    """List the data sets and whether each is here."""
+    """List the data sets, and whether each can be loaded without a download."""
     from elbo import data
 
-    rows = data.available()
-    rows = (
-        [{"name": name, **_fields(row)} for name, row in rows.items()]
-        if isinstance(rows, dict)
-        else [_fields(row) for row in rows]
-    )
+    rows = [row._asdict() for row in data.available()]
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False, default=str))
         return
-    columns = list(rows[0]) if rows else []
-    _table(columns, [[str(row[column]) for column in columns] for row in rows])
+    _table(
+        ["name", "what", "here", "where", "licence"],
+        [[row["name"], row["title"], "yes" if row["present"] else "no", row["where"], row["licence"]] for row in rows],
+    )
 
 
-@data_app.command("fetch")
-def data_fetch(names: Annotated[list[str], typer.Argument(help="Names that `elbo data list` shows.")]) -> None:
-    """Download data sets into ELBO_DATA (or the cache), verified against their checksums."""
+@data_app.command("fetch", epilog="Example: [bold]elbo data fetch mnist frey[/]")
+def data_fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names that `elbo data list` shows.")],
+) -> None:
+    """Download data sets into the folder ELBO_DATA (or the user's cache), verified against their checksums."""
     from elbo import data
 
     for name in names:
         try:
-            print(f"{name}: {data.fetch(name)}")
-        except (ValueError, OSError, RuntimeError) as error:
+            places = data.fetch(name, progress=sys.stderr.isatty())
+        except ValueError as error:
             raise CompanionError(str(error)) from None
+        except (data.DataError, OSError) as error:
+            raise CompanionError(str(error), DATA) from None
+        print(f"{name}: {', '.join(str(place) for place in places) or 'embedded, nothing to fetch'}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point: a reader's mistake is one sentence on standard error, without a traceback."""
-    import click
-
     words = _paired(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args=words, prog_name="elbo", standalone_mode=False) or 0
     except CompanionError as error:
         return _say(str(error), error.code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        return USAGE
-    except click.ClickException as error:
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # click's own errors have it; typer ships click under a private name
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            return USAGE
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "elbo"
         return _say(f"{error.format_message().rstrip('.')}; see {command} --help", USAGE)
-    except (KeyboardInterrupt, click.Abort):
-        code = INTERRUPTED
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code
         return _say("interrupted: the chapters that were running were stopped, the accepted runs are untouched", code)
     return code
@@ -252,10 +264,6 @@ def _report_failures(results) -> None:
         print(f"elbo: {failure.message}", file=sys.stderr)
     if failures:
         raise CompanionError(failures[-1].message, min(failure.code for failure in failures))
-
-
-def _fields(row) -> dict:
-    return dict(row) if isinstance(row, dict) else row._asdict() if hasattr(row, "_asdict") else dict(vars(row))
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BUILD", "BUSY", "INTERRUPTED", "RUN", "TERMINATED", "USAGE", "CompanionError"]
+__all__ = ["BUILD", "BUSY", "DATA", "INTERRUPTED", "RUN", "TERMINATED", "USAGE", "CompanionError"]
 
 USAGE = 2
 """The command, a parameter or a profile is wrong; nothing was run."""
@@ -12,6 +12,8 @@ BUSY = 4
 """Another command is working on the same destination."""
 BUILD = 5
 """The chapters ran, the pages did not build."""
+DATA = 6
+"""A data set could not be had."""
 INTERRUPTED = 130
 """Ctrl-C."""
 TERMINATED = 143

@@ -45,9 +45,10 @@ PACKAGES = (
 def inputs(project: Project, chapter: Chapter, profile: str, parameters: dict[str, Any], device: str) -> dict[str, Any]:
     """Everything that a run depends on, by name; its :func:`digest` is the run's fingerprint.
 
-    The chapter's text, its parameters with their values, the profile's name, the source of the installed package (modules and
-    the tables it ships), the reference tables under ``data/reference/<key>``, the lock file, Python's version, the device, and
-    the data (:func:`data_marker`). Not the commit: a commit that changes none of these changes no number.
+    The chapter's text, its parameters with their values, the profile's name, the source of the installed package
+    (modules and the tables it ships), the reference tables under ``data/reference/<key>``, the lock file, Python's
+    version, the device, and the data (:func:`data_marker`). Not the commit: a commit that changes none of these
+    changes no number.
     """
     return {
         "chapter": hashlib.sha256(chapter.source.encode()).hexdigest(),
@@ -90,10 +91,11 @@ def directory_digest(folder: Path) -> str | None:
 
 
 def data_marker() -> str | None:
-    """A hash of what lies in the data directory ``ELBO_DATA``: names and sizes, not contents; ``None`` where it is not set.
+    """A hash of the names and sizes of the files in ``ELBO_DATA``, or ``None`` where it is not set.
 
-    Fetched files are verified against their checksums when they are fetched and when they are loaded (``elbo.data``), so a
-    name and a size stand for a content here.
+    Contents need not be read here: fetched files are verified against checksums when they are loaded (``elbo.data``),
+    and the checksums stand in the package, whose source is another of the inputs. Nor does the user's cache count,
+    which ``elbo data fetch`` fills: that a file is there changes no number, only whether a chapter can run.
     """
     folder = os.environ.get("ELBO_DATA")
     if not folder or not Path(folder).is_dir():
@@ -123,7 +125,8 @@ def device_in_force(requested: str) -> str:
         return f"cuda ({name})"
     if wants_cuda:
         raise CompanionError(
-            "--device cuda: torch finds no CUDA device on this machine; use --device cpu or auto, or run it where there is a GPU"
+            "--device cuda: torch finds no CUDA device on this machine; "
+            "use --device cpu or auto, or run it where there is a GPU"
         )
     return "cpu"
 

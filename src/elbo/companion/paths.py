@@ -19,7 +19,7 @@ __all__ = ["Project", "find_project", "hold", "replace_directory", "staging"]
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout: ``_config.yml``, ``_toc.yml`` and ``book/`` in one directory; everything made goes under ``_build/``."""
+    """A checkout: ``_config.yml``, ``_toc.yml`` and ``book/``; everything that is made goes under ``_build/``."""
 
     root: Path
 
@@ -71,7 +71,8 @@ def find_project(root: str | Path | None = None) -> Project:
         folder = Path(given).expanduser().resolve()
         if not _is_project(folder):
             raise CompanionError(
-                f"{folder} is not a checkout of the book (no _config.yml and _toc.yml); give its path in --root or ELBO_ROOT"
+                f"{folder} is not a checkout of the book (no _config.yml and _toc.yml); "
+                "give its path in --root or ELBO_ROOT"
             )
         return Project(folder)
     here = Path.cwd().resolve()
@@ -103,7 +104,8 @@ def hold(destination: Path, what: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise CompanionError(
-            f"{what} is busy: another elbo command is working on {destination}; wait for it to end, or stop it, then try again",
+            f"{what} is busy: another elbo command is working on {destination}; "
+            "wait for it to end, or stop it, then try again",
             BUSY,
         ) from None
     try:
@@ -129,7 +131,7 @@ def staging(destination: Path) -> Iterator[Path]:
 
 
 def replace_directory(new: Path, destination: Path) -> None:
-    """Put ``new`` in the place of ``destination``; a reader finds the old directory or the new one, never half of either.
+    """Put ``new`` in the place of ``destination``: there is the old directory or the new one, never half of either.
 
     Where the system can exchange two names in one step (Linux) it does. Elsewhere the old directory steps aside for a
     moment and comes back if the new one cannot take its place.
@@ -153,7 +155,7 @@ def replace_directory(new: Path, destination: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two names by Linux's ``renameat2(..., RENAME_EXCHANGE)``; ``False`` where the system or file system has none."""
+    """Swap two names by Linux's ``renameat2(..., RENAME_EXCHANGE)``; ``False`` where the file system cannot."""
     if not sys.platform.startswith("linux"):
         return False
     try:

@@ -14,12 +14,12 @@ from elbo.companion import accept, fingerprint
 from elbo.companion.paths import Project, replace_directory
 
 if TYPE_CHECKING:
-    from elbo.companion.runner import Plan
+    from elbo.companion.plans import Plan
 
 __all__ = ["FIGURE", "environment_of", "keep_failed", "place"]
 
 FIGURE = "application/vnd.elbo.figure+json"
-"""MIME type of a published figure, see :mod:`elbo.companion.figure` (which imports matplotlib; this module must not)."""
+"""MIME type of a published figure, as in :mod:`elbo.companion.figure` (which imports matplotlib; this must not)."""
 
 
 def place(project: Project, plan: Plan, notebook, commit: dict[str, Any], threads: int, folder: Path) -> float:
@@ -66,7 +66,7 @@ def place(project: Project, plan: Plan, notebook, commit: dict[str, Any], thread
 
 
 def environment_of(notebook) -> dict[str, Any]:
-    """The environment that the kernel recorded with its last published figure (:func:`elbo.companion.record.environment`)."""
+    """What the kernel recorded with its last figure (:func:`elbo.companion.record.environment`); empty without one."""
     for cell in reversed(notebook.cells):
         for output in reversed(cell.get("outputs", [])):
             if FIGURE in output.get("data", {}):
@@ -75,7 +75,7 @@ def environment_of(notebook) -> dict[str, Any]:
 
 
 def keep_failed(notebook: Path, kept: Path) -> Path | None:
-    """Move what a failed run has left of its notebook to ``kept``; ``None`` where it left nothing that can be opened."""
+    """Move what a failed run has left of its notebook to ``kept``; ``None`` where nothing is left that opens."""
     try:
         json.loads(notebook.read_text(encoding="utf-8"))
         kept.parent.mkdir(parents=True, exist_ok=True)

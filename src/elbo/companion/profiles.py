@@ -6,8 +6,8 @@ A profile is a YAML file of parameters per chapter (``book/profiles/quick.yml``)
       latent_dim: 10
       learning_rates: [0.01, 0.02]
 
-papermill injects an unknown name with a warning nobody reads, and a number that YAML takes for text (``1e-3``, which lacks
-the point that YAML 1.1 asks for) as text. Here the first is an error and the second is converted.
+papermill injects an unknown name with a warning nobody reads, and a number that YAML takes for text (``1e-3``, which
+lacks the point that YAML 1.1 asks for) as text. Here the first is an error and the second is converted.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def load_profile(project: Project, name: str) -> Profile:
         if name == "quick":
             return Profile("quick", {}, "the defaults")
         raise CompanionError(
-            f"there is no profile {name!r}{nearest(name, own)}; use one of {', '.join(own) or 'quick'}, or the path of a YAML file"
+            f"there is no profile {name!r}{nearest(name, own)}; "
+            f"use one of {', '.join(own) or 'quick'}, or the path of a YAML file"
         )
     if is_path and path.stem in own and path.resolve() != (folder / f"{path.stem}.yml").resolve():
         raise CompanionError(
@@ -87,7 +88,7 @@ def load_profile(project: Project, name: str) -> Profile:
 def resolve(
     chapter: Chapter, profile: Profile, given: dict[str, str] | None = None, device: str | None = None
 ) -> dict[str, Any]:
-    """Every parameter of a chapter with the value in force: its default, over it the profile's, over that the command's.
+    """Every parameter of a chapter with the value in force: the default, over it the profile's, then the command's.
 
     Args:
         chapter: what declares the parameters.
@@ -96,7 +97,8 @@ def resolve(
         device: the value of the parameter ``device``, ``None`` to leave it.
 
     Raises:
-        CompanionError: a name that the chapter does not declare (naming the nearest that it does), or a value of another type.
+        CompanionError: a name that the chapter does not declare (with the nearest that it does), or a value of another
+            type.
     """
     values = {name: parameter.default for name, parameter in chapter.parameters.items()}
     sources: list[tuple[str, dict[str, Any], bool]] = [
@@ -119,7 +121,7 @@ def resolve(
 
 
 def convert(chapter: Chapter, parameter: Parameter, value: Any, where: str = "-p", is_text: bool = False) -> Any:
-    """``value`` as the parameter's annotation wants it; an integer is a ``float`` where one is asked for, a truth value never is.
+    """``value`` as the parameter's annotation wants it; an integer passes for a ``float``, a truth value never does.
 
     Raises:
         CompanionError: the value is of another type, or the annotation cannot be understood.
@@ -128,7 +130,8 @@ def convert(chapter: Chapter, parameter: Parameter, value: Any, where: str = "-p
         annotation = eval(parameter.annotation, {"__builtins__": {}}, _TYPES)  # noqa: S307  (names above only)
     except Exception:
         raise CompanionError(
-            f"book/{chapter.key}.md annotates {parameter.name} as {parameter.annotation!r}; use int, float, bool, str, list[...], dict[...], Literal[...] or `... | None`"
+            f"book/{chapter.key}.md annotates {parameter.name} as {parameter.annotation!r}; "
+            "use int, float, bool, str, list[...], dict[...], Literal[...] or `... | None`"
         ) from None
     raw = value
     if is_text and not _fits_text(annotation, value):
@@ -137,7 +140,8 @@ def convert(chapter: Chapter, parameter: Parameter, value: Any, where: str = "-p
         return _coerce(annotation, value)
     except (TypeError, ValueError):
         raise CompanionError(
-            f"{where}: {parameter.name} of {chapter.key} must be {parameter.annotation}, not {raw!r}; its default is {parameter.default!r}"
+            f"{where}: {parameter.name} of {chapter.key} must be {parameter.annotation}, not {raw!r}; "
+            f"its default is {parameter.default!r}"
         ) from None
 
 

@@ -11,9 +11,9 @@ __all__ = ["parameter_table", "show_parameters"]
 
 
 def show_parameters(notebook, chapter: Chapter, parameters: dict[str, Any], profile: str) -> None:
-    """Insert the table before the cell tagged ``parameters``; that cell and papermill's stay in the notebook, unseen in the page.
+    """Insert the table before the cell tagged ``parameters``; the page shows neither that cell nor papermill's.
 
-    They stay because a reader who downloads the notebook wants to run it.
+    They stay in the notebook, because a reader who downloads it wants to run it.
     """
     import nbformat
 
@@ -29,7 +29,7 @@ def show_parameters(notebook, chapter: Chapter, parameters: dict[str, Any], prof
 
 
 def parameter_table(chapter: Chapter, parameters: dict[str, Any], profile: str) -> str:
-    """Name, value, default and description of every parameter, as one HTML block (which JupyterLab shows as well as the page)."""
+    """Name, value, default and description of every parameter, as one HTML block (JupyterLab shows it as well)."""
     head = "".join(f"<th>{title}</th>" for title in ("Parameter", "Value", "Default", "What it is"))
     rows = "".join(
         _row(name, parameters[name], parameter.default, parameter.help)
@@ -46,7 +46,8 @@ def _row(name: str, value: Any, default: Any, description: str) -> str:
     shown = f"<code>{_text(repr(value))}</code>"
     if value != default:
         shown = f"<strong>{shown}</strong>"
-    return f"<tr><td><code>{_text(name)}</code></td><td>{shown}</td><td><code>{_text(repr(default))}</code></td><td>{_text(description)}</td></tr>\n"
+    cells = (f"<code>{_text(name)}</code>", shown, f"<code>{_text(repr(default))}</code>", _text(description))
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
 
 
 def _text(value: str) -> str:

@@ -4,13 +4,15 @@ The parent (:mod:`elbo.companion.runner`) writes one JSON line to standard input
 
     {"input": path, "output": path, "parameters": {...}, "timeout": seconds or null, "cwd": path}
 
-(paths relative to the working directory: papermill takes braces in a path for placeholders) and reads JSON lines from standard output: ``{"event": "start", "cells": n}``, ``{"event": "cell", "cell": k, "line": text}``
-before each code cell, and ``{"event": "done"}`` or ``{"event": "failed", "kind": ..., ...}``. Standard error is papermill's and
-the kernel's, and goes to a log. Standard input stays open as long as the parent lives: at its end the kernel is killed.
+(paths relative to the working directory: papermill takes braces in a path for placeholders) and reads JSON lines from
+standard output: ``{"event": "cell", "cell": k, "line": text}`` before each code cell, and at the end
+``{"event": "done"}`` or ``{"event": "failed", "kind": ..., ...}``. Standard error is papermill's and the kernel's, and
+goes to a log. Standard input stays open as long as the parent lives: at its end the kernel is killed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -42,19 +44,13 @@ def main() -> int:
 
 
 def _execute(job: dict[str, Any], position: dict[str, int], emit) -> None:
-    import nbformat
     import papermill
     from traitlets.config import Config
-
-    notebook = nbformat.read(job["input"], as_version=4)
 
     def before_cell(cell, cell_index) -> None:
         position["cell"] += 1
         emit("cell", cell=position["cell"], line=first_line(cell.source))
 
-    # one injected cell comes on top of the notebook's own where there are parameters
-    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-    emit("start", cells=len(code) + bool(job["parameters"]))
     papermill.execute_notebook(
         job["input"],
         job["output"],
@@ -106,7 +102,7 @@ def _plain(text: str) -> str:
 
 
 def _take_standard_streams():
-    """Keep standard input and output for the parent: the kernel, which inherits 0, 1 and 2, gets nothing and the log."""
+    """Keep standard input and output for the parent; the kernel, which inherits 0 to 2, gets nothing and the log."""
     commands = os.fdopen(os.dup(0), "r", encoding="utf-8")
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -123,10 +119,8 @@ def _die_with_parent(commands) -> None:
     import psutil
 
     for child in psutil.Process().children(recursive=True):
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
-        except psutil.NoSuchProcess:
-            pass
     os._exit(1)
 
 
