@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from elbo.companion.figure import MIME, bundle
+from elbo.companion.publish import MIME, bundle
 from elbo.companion.session import Session
 from elbo.companion.sphinx_katex import render
 from elbo.figures import style

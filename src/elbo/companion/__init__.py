@@ -7,7 +7,7 @@ from importlib import import_module
 
 __all__ = ["begin", "end", "figure", "source"]
 
-_HOME = {"begin": "session", "end": "session", "figure": "figure", "source": "source"}
+_HOME = {"begin": "session", "end": "session", "figure": "publish", "source": "excerpt"}
 
 
 def __getattr__(name: str):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["FIGURE", "environment_of", "keep_failed", "place"]
 
 FIGURE = "application/vnd.elbo.figure+json"
-"""MIME type of a published figure, as in :mod:`elbo.companion.figure` (which imports matplotlib; this must not)."""
+"""MIME type of a published figure, as in :mod:`elbo.companion.publish` (which imports matplotlib; this must not)."""
 
 
 def place(project: Project, plan: Plan, notebook, commit: dict[str, Any], threads: int, folder: Path) -> float:

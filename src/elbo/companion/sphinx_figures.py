@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from elbo.companion.figure import FORMATS, MIME
+from elbo.companion.publish import FORMATS, MIME
 
 __all__ = ["FigureRenderer", "caption_nodes", "setup"]
 

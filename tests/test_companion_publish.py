@@ -11,8 +11,8 @@ import pypdf
 import pytest
 from PIL import Image
 
-from elbo.companion import drawn, session, source
-from elbo.companion.figure import FigureError, bundle, figure
+from elbo.companion import drawn, excerpt, session
+from elbo.companion.publish import FigureError, bundle, figure
 from elbo.figures import style
 
 DATA = pd.DataFrame({"x": np.arange(5.0), "y": np.arange(5.0) ** 2, "name": list("abcde")})
@@ -149,8 +149,16 @@ def test_at_most_six_panels():
 
 
 def test_source_is_the_installed_text_without_its_docstring():
-    code, place = source.text(drawn._guide)
+    code, place = excerpt.text(drawn._guide)
     assert code.startswith("def _guide(artists)") and place.startswith("src/elbo/companion/drawn.py, lines ")
-    code, _ = source.text(drawn.mismatch)
+    code, _ = excerpt.text(drawn.mismatch)
     assert '"""' not in code and "known = _numbers(data)" in code
-    assert '"""' in source.text(drawn.mismatch, docstring=True)[0]
+    assert '"""' in excerpt.text(drawn.mismatch, docstring=True)[0]
+
+
+def test_the_four_names_of_a_chapter_stay_functions():
+    """A submodule of the same name would take the place of the function once it is imported."""
+    from elbo import companion
+
+    for _ in range(2):
+        assert all(callable(getattr(companion, name)) for name in companion.__all__)
