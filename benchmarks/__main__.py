@@ -33,7 +33,8 @@ def main(argv: list[str] | None = None) -> int:
         results[name] = found[name].run()
         if not options.json:
             print(f"\n{name}: {(found[name].__doc__ or '').strip().splitlines()[0]}", flush=True)
-            print(pd.DataFrame(results[name]).to_string(index=False, float_format="{:.3g}".format, na_rep=""), flush=True)
+            table = pd.DataFrame(results[name])
+            print(table.to_string(index=False, float_format="{:.3g}".format, na_rep=""), flush=True)
     if options.json:
         json.dump(results, sys.stdout, indent=2)
         print()

@@ -1,16 +1,18 @@
-"""Images per second of one training step, 784-500-20 with batch 100, beside other ways to write it and beside its matrix products.
+"""Images per second of one training step, 784-500-20 with batch 100, beside other ways and its own matrix products.
 
-Everything runs in one process, in short interleaved rounds, and the quickest round of each counts: on a shared machine the ratios
-mean something, the absolute numbers less. Random numbers stand for the images; nothing here depends on their values.
+Everything runs in one process, in short interleaved rounds, and the quickest round of each counts: on a shared machine
+the ratios mean something, the absolute numbers less. Random numbers stand for the images; nothing here depends on their
+values.
 
-- *matrix products*: the products of the step at their own shapes, in its order, into buffers that exist: what no way of writing it
-  can undercut by much.
-- *this package*: the training loop as ``fit`` runs it, with drawing the minibatches and the noise, gathering images and checking
-  the losses. Estimator B, Adagrad, a prior on the weights.
-- *DataLoader recipe*: what tutorials show. A data set of pictures that become tensors one by one (as torchvision's MNIST does), a
-  DataLoader, ``nn.Module``, ``binary_cross_entropy``, Adam, ``loss.item()`` at every step. The same on ready tensors in a
-  ``TensorDataset`` is given too.
-- *Pyro SVI*: the model and guide of Pyro's VAE example on the same network, minibatches sliced from a tensor, ``Trace_ELBO``, Adam.
+- *matrix products*: the products of the step at their own shapes, in its order, into buffers that exist: what no way of
+  writing it can undercut by much.
+- *this package*: the training loop as ``fit`` runs it, with drawing the minibatches and the noise, gathering images and
+  checking the losses. Estimator B, Adagrad, a prior on the weights.
+- *DataLoader recipe*: what tutorials show. A data set of pictures that become tensors one by one (as torchvision's
+  MNIST does), a DataLoader, ``nn.Module``, ``binary_cross_entropy``, Adam, ``loss.item()`` at every step. The same on
+  ready tensors in a ``TensorDataset`` is given too.
+- *Pyro SVI*: the model and guide of Pyro's VAE example on the same network, minibatches sliced from a tensor,
+  ``Trace_ELBO``, Adam.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ Burst = Callable[[], int]  # trains for a moment, says on how many images
 
 
 def run() -> list[dict[str, object]]:
-    """One row a contestant: seconds are of the quickest of ``ROUNDS`` rounds, ratios are against this package, eager and compiled."""
+    """One row a contestant: its quickest of ``ROUNDS`` rounds, and how many times this package is faster."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (COUNT, DATA), generator=generator, dtype=torch.uint8)
     grey = images.float() / 255
@@ -115,7 +117,14 @@ def ours(images: torch.Tensor, compiled: bool) -> Burst | None:
     params = {name: p[None] for name, p in model.init(torch.Generator().manual_seed(0)).items()}
     noise = {"eps": Noise("normal", (BATCH, LATENT))}
     state = prepare(
-        params, images, seeds=[0], batch_size=BATCH, noise=noise, scalars={"beta": 1.0}, optimiser=optimiser, block=BLOCK
+        params,
+        images,
+        seeds=[0],
+        batch_size=BATCH,
+        noise=noise,
+        scalars={"beta": 1.0},
+        optimiser=optimiser,
+        block=BLOCK,
     )
     numbers = iter(range(10**9))
     with torch.no_grad():
@@ -134,7 +143,7 @@ def ours(images: torch.Tensor, compiled: bool) -> Burst | None:
 
 
 class Pictures(Dataset):
-    """Pictures that become tensors one by one, in the steps of torchvision's MNIST with ``ToTensor()`` (which need not be installed)."""
+    """Pictures that become tensors one by one, in the steps of torchvision's MNIST with ``ToTensor()``."""
 
     def __init__(self, images: torch.Tensor) -> None:
         self.images = images.view(-1, 28, 28)

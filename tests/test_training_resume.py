@@ -1,4 +1,4 @@
-"""Checkpoints: resumed is whole, bit for bit; a damaged file or another run is refused; a process may die at any moment."""
+"""Checkpoints: resumed is whole, bit for bit; damaged files and other runs are refused; a process may die."""
 
 import os
 import random
@@ -124,7 +124,7 @@ train(10_000_000, {path!r})
 
 
 def test_killed_at_any_moment_it_goes_on_as_if_nothing_had_been(tmp_path):
-    """It saves after every block of ten steps, so that a kill often falls into a save. Killed three times, then finished here."""
+    """It saves after every block of ten steps, so that a kill often falls into a save; three kills, then to the end."""
     path, chance = tmp_path / "run.ckpt", random.Random(2)
     seen = 0
     for _ in range(3):

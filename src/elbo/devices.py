@@ -28,5 +28,6 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise RuntimeError("device 'cuda' was asked for, but torch finds no CUDA device here: use 'cpu' or 'auto'")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise RuntimeError(f"device '{device}' was asked for, but there are only {torch.cuda.device_count()} CUDA devices")
+        count = torch.cuda.device_count()
+        raise RuntimeError(f"device '{device}' was asked for, but the CUDA devices here are numbered 0 to {count - 1}")
     return device

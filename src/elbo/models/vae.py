@@ -1,9 +1,10 @@
-r"""The variational autoencoder of Kingma & Welling (2013): a decoder that is the model, an encoder that is the inference.
+r"""The variational autoencoder of Kingma & Welling (2013): its decoder is the model, its encoder the inference.
 
-.. math:: z \sim N(0, I), \qquad x \sim p_\theta(x|z), \qquad q_\phi(z|x) = N(\mu_\phi(x), \mathrm{diag}\,\sigma^2_\phi(x))
+.. math:: z \sim N(0, I), \qquad x \sim p_\theta(x|z), \qquad
+          q_\phi(z|x) = N(\mu_\phi(x), \mathrm{diag}\,\sigma^2_\phi(x))
 
-The model holds shapes and choices only. Its parameters are a plain dictionary of tensors that every method takes as its first
-argument, so that a stack of models is a dictionary of tensors with one more leading axis and ``torch.func.vmap``.
+The model holds shapes and choices only. Its parameters are a plain dictionary of tensors that every method takes as its
+first argument, so that a stack of models is a dictionary of tensors with one more leading axis and ``torch.func.vmap``.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ GREY_LEVEL_FLOOR = 2 * math.log(1 / 256)
 def bounded_log_var(raw: Tensor, floor: float) -> Tensor:
     r"""Log-variances, linear above their floor and never below: :math:`f + \mathrm{softplus}(r - f)`.
 
-    The one place where log-variances are bounded. The bend is smooth, so a unit that has reached the floor can leave it again.
-    More than 20 above the floor the function is the identity to the last bit.
+    The one place where log-variances are bounded. The bend is smooth, so a unit that has reached the floor can leave it
+    again. More than 20 above the floor the function is the identity to the last bit.
     """
     return floor + softplus(raw - floor)
 
@@ -40,18 +41,20 @@ def bounded_log_var(raw: Tensor, floor: float) -> Tensor:
 class VAE:
     r"""Shapes and choices of a variational autoencoder with multilayer perceptrons on both sides.
 
-    The defaults are those of Kingma & Welling (2013), section 5 and appendix C: one hidden layer of tanh units in the encoder and
-    in the decoder.
+    The defaults are those of Kingma & Welling (2013), section 5 and appendix C: one hidden layer of tanh units in the
+    encoder and in the decoder.
 
     Attributes:
         data_dim, hidden, latent_dim: widths of the data, of every hidden layer, of the code.
-        likelihood: ``"bernoulli"``, equation 11: the decoder gives the logits of independent pixels. ``"gaussian"``, equation 12:
-            it gives means, through a sigmoid, and log-variances, linear above ``log_var_floor`` (the form used for the Frey faces).
+        likelihood: ``"bernoulli"``, equation 11: the decoder gives the logits of independent pixels. ``"gaussian"``,
+            equation 12: it gives means, through a sigmoid, and log-variances, linear above ``log_var_floor`` (the form
+            used for the Frey faces).
         activation: of the hidden units, ``"tanh"`` or ``"relu"``.
         decoder_activation: the same for the decoder alone; ``None`` takes ``activation``.
         encoder_layers, decoder_layers: how many hidden layers.
-        log_var_floor: smallest log-variance of the Gaussian likelihood. Without one the density of a pixel that never changes has
-            no bound. The default is a standard deviation of one grey level out of 256: pictures on [0, 1] say nothing finer.
+        log_var_floor: smallest log-variance of the Gaussian likelihood. Without one the density of a pixel that never
+            changes has no bound. The default is a standard deviation of one grey level out of 256: pictures on [0, 1]
+            say nothing finer.
     """
 
     data_dim: int
@@ -87,9 +90,10 @@ class VAE:
         r"""Parameters at random, on the generator's device.
 
         Args:
-            scale: standard deviation of every weight and bias. Kingma & Welling (2013) draw them from "N(0, 0.01)"; their N(0, I)
-                names a covariance, so we read a variance of 0.01, standard deviation 0.1. ``"glorot"`` draws weights uniformly
-                with variance 2 / (inputs + outputs) and sets biases to zero, for deeper networks (Glorot & Bengio, 2010).
+            scale: standard deviation of every weight and bias. Kingma & Welling (2013) draw them from "N(0, 0.01)";
+                their N(0, I) names a covariance, so we read a variance of 0.01, standard deviation 0.1. ``"glorot"``
+                draws weights uniformly with variance 2 / (inputs + outputs) and sets biases to zero, for deeper
+                networks (Glorot & Bengio, 2010).
         """
         params = {}
         for name, shape in self.shapes.items():
@@ -105,12 +109,12 @@ class VAE:
         return params
 
     def encode(self, params: Params, x: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Mean and log-variance of :math:`q_\phi(z|x)`, equation 9; ``(..., data_dim)`` to twice ``(..., latent_dim)``."""
+        r"""Mean and log-variance of :math:`q_\phi(z|x)`, equation 9, each ``(..., latent_dim)``."""
         mean, raw = _mlp(params, "encoder", x, self.encoder_layers, self.activation).chunk(2, -1)
         return mean, bounded_log_var(raw, LATENT_FLOOR)
 
     def decode(self, params: Params, z: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        r"""The parameters of :math:`p_\theta(x|z)`: logits (Bernoulli), or mean and log-variance (Gaussian), each ``(..., data_dim)``."""
+        r"""What :math:`p_\theta(x|z)` is made of, each ``(..., data_dim)``: logits, or mean and log-variance."""
         out = _mlp(params, "decoder", z, self.decoder_layers, self.decoder_activation or self.activation)
         if self.likelihood == "bernoulli":
             return out
@@ -123,7 +127,7 @@ class VAE:
         return torch.sigmoid(out) if self.likelihood == "bernoulli" else out[0]
 
     def log_likelihood(self, params: Params, x: Tensor, z: Tensor) -> Tensor:
-        r""":math:`\log p_\theta(x|z)`, equations 11 and 12; ``(..., data_dim)`` and ``(..., latent_dim)`` to ``(...)`` nats."""
+        r""":math:`\log p_\theta(x|z)`, equations 11 and 12, for ``(..., data_dim)`` and ``(..., latent_dim)``; ``(...)`` nats."""
         if self.likelihood == "bernoulli":
             return bernoulli_log_prob(x, self.decode(params, z))
         return gaussian_log_prob(x, *self.decode(params, z))
@@ -137,7 +141,7 @@ class VAE:
         return self.log_likelihood(params, x, z) + self.log_prior(z)
 
     def sample(self, params: Params, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        r"""Codes from the prior and data from :math:`p_\theta(x|z)`: ``(count, latent_dim)`` and ``(count, data_dim)``."""
+        r"""Codes from the prior, data from :math:`p_\theta(x|z)`: ``(count, latent_dim)``, ``(count, data_dim)``."""
         weight = params["decoder.head.weight"]
         z = torch.randn(count, self.latent_dim, generator=generator, dtype=weight.dtype, device=weight.device)
         if self.likelihood == "bernoulli":
@@ -149,8 +153,9 @@ class VAE:
     def resize(self, params: Params, latent_dim: int) -> Params:
         r"""The parameters of this model with another number of latents: cut to the first ones, or padded with zeros.
 
-        A latent whose weights are all zero keeps them: its posterior is its prior, the decoder does not see it, and with zero noise
-        every gradient that reaches its weights is exactly zero. So models with several latent sizes train in one stack.
+        A latent whose weights are all zero keeps them: its posterior is its prior, the decoder does not see it, and
+        with zero noise every gradient that reaches its weights is exactly zero. So models with several latent sizes
+        train in one stack.
         """
         resized = {}
         for name, param in params.items():

@@ -1,7 +1,7 @@
 """Randomness as data: every minibatch index and every noise of a block of steps, a pure function of (seed, block).
 
-The step that trains draws nothing. So there is no generator state to save or to restore, a run resumed at a block boundary is the
-run that was never interrupted, and a model of a sweep can be trained again alone.
+The step that trains draws nothing. So there is no generator state to save or to restore, a run resumed at a block
+boundary is the run that was never interrupted, and a model of a sweep can be trained again alone.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ __all__ = ["Block", "Noise", "keyed_generator"]
 def keyed_generator(device: torch.device | str, *key: int | str) -> torch.Generator:
     """A generator seeded with the blake2b hash of a key, for example ``(seed, "block", 7)``.
 
-    The CPU generator of torch uses the low 32 bits of its seed: among n keys two share a stream with probability about n^2 / 2^33,
-    harmless for training.
+    The CPU generator of torch uses the low 32 bits of its seed: among n keys two share a stream with probability about
+    n^2 / 2^33, harmless for training.
     """
     digest = blake2b("/".join(map(str, key)).encode(), digest_size=8).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest, "big"))
@@ -34,8 +34,8 @@ class Noise:
     Attributes:
         kind: ``"normal"``, standard, or ``"uniform"`` on [0, 1).
         shape: of one step, for example ``(batch, latent_dim)``.
-        widths: how much of the last axis each member draws; the rest stays zero. So a member with fewer latents than the stack has
-            sees the noise that it would see alone. ``None``: all of it.
+        widths: how much of the last axis each member draws; the rest stays zero. So a member with fewer latents than
+            the stack has sees the noise that it would see alone. ``None``: all of it.
     """
 
     kind: Literal["normal", "uniform"]
@@ -59,7 +59,7 @@ class Noise:
 
 
 class Block:
-    """Buffers for the minibatch indices and the noise of ``steps`` steps of every member; their addresses never change."""
+    """Buffers for the minibatches and the noise of ``steps`` steps of every member; their addresses never change."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Block:
         self.noise = {name: like.new_zeros(*lead, *n.shape) for name, n in self.spec.items()}
 
     def fill(self, number: int) -> None:
-        """Draw block ``number``: member by member, first the indices, with replacement, then each noise in its order."""
+        """Draw block ``number``: for each member the indices, with replacement, then each noise in its order."""
         for member, seed in enumerate(self.seeds):
             generator = keyed_generator(self.device, seed, "block", number)
             self.index[member].random_(self.count, generator=generator)

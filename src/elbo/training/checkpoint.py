@@ -1,7 +1,8 @@
 """Checkpoints: one file, whole or not there, and refused when a single byte of it changed.
 
-A file is a line with the sha256 of the rest, then what ``torch.save`` writes. It is written beside its place, synced, and renamed,
-so that a process killed at any moment leaves the previous checkpoint. It is read with ``weights_only=True``.
+A file is a line with the sha256 of the rest, then what ``torch.save`` writes. It is written beside its place, synced,
+and renamed, so that a process killed at any moment leaves the previous checkpoint. It is read with
+``weights_only=True``.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ def load_checkpoint(path: str | os.PathLike, device: torch.device | str) -> tupl
     """
     head, _, body = Path(path).read_bytes().partition(b"\n")
     if not head.startswith(MAGIC):
-        raise CheckpointError(f"{path} is not a checkpoint of this package: name another file, or delete it to start afresh")
+        raise CheckpointError(f"{path} is not a checkpoint of ours: name another file, or delete it to start afresh")
     if hashlib.sha256(body).hexdigest().encode() != head[len(MAGIC) :]:
-        raise CheckpointError(f"the checkpoint {path} is damaged (its sha256 does not match): delete it to start afresh")
+        raise CheckpointError(f"the checkpoint {path} is damaged (its sha256 differs): delete it to start afresh")
     content = torch.load(io.BytesIO(body), map_location=device, weights_only=True)
     return content["tensors"], json.loads(content["meta"])
 
@@ -78,6 +79,6 @@ def require_same_settings(path: str | os.PathLike, written: dict[str, Any], aske
     for name in sorted(written.keys() | asked.keys()):
         if written.get(name) != asked.get(name):
             raise CheckpointError(
-                f"the checkpoint {path} belongs to another run: it has {name} = {written.get(name)!r}, this run asks for "
-                f"{asked.get(name)!r}; use the old setting, name another file, or delete this one to start afresh"
+                f"the checkpoint {path} belongs to another run: it has {name} = {written.get(name)!r}, this run asks "
+                f"for {asked.get(name)!r}; use the old setting, name another file, or delete this one to start afresh"
             )

@@ -28,13 +28,13 @@ def explain(run, loss, terms, optimiser, stop: int, offset: int) -> str:
         if found:
             member, name, what = found
             return (
-                f"training stopped at step {offset + at + 1}: {what} of member {member} (seed {run.block.seeds[member]}) "
-                f"is not finite; a smaller learning rate or other starting values may help"
+                f"training stopped at step {offset + at + 1}: {what} of member {member} "
+                f"(seed {run.block.seeds[member]}) is not finite; a smaller learning rate may help"
             )
         step(*arguments)
     return (
-        f"training stopped between steps {offset + 1} and {offset + stop}: a loss was not finite in the compiled step but is "
-        f"finite when the block is replayed uncompiled; try compile=False"
+        f"training stopped between steps {offset + 1} and {offset + stop}: a loss was not finite in the compiled step "
+        f"but is finite when the block is replayed uncompiled; try compile=False"
     )
 
 

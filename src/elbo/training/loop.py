@@ -1,7 +1,7 @@
 """The one training loop of the book.
 
-It knows no model: a loss of one model goes in, a stack of trained models comes out. Parameters carry a leading axis of members, a
-single model is a stack of one, and randomness comes in as data (:mod:`elbo.training.blocks`).
+It knows no model: a loss of one model goes in, a stack of trained models comes out. Parameters carry a leading axis of
+members, a single model is a stack of one, and randomness comes in as data (:mod:`elbo.training.blocks`).
 """
 
 from __future__ import annotations
@@ -76,21 +76,24 @@ def fit(
     """Minimise the loss of every model of a stack by stochastic gradients.
 
     Args:
-        loss: ``loss(params, x, noise, scalars) -> ()`` of *one* model: ``x`` is its minibatch, ``(batch, ...)``, ``noise`` and
-            ``scalars`` dictionaries of its tensors. It must be pure and draw nothing.
-        params: where to start, ``(members, ...)`` each; copied, not changed. Their device and dtype are those of the run.
+        loss: ``loss(params, x, noise, scalars) -> ()`` of *one* model: ``x`` is its minibatch, ``(batch, ...)``,
+            ``noise`` and ``scalars`` dictionaries of its tensors. It must be pure and draw nothing.
+        params: where to start, ``(members, ...)`` each; copied, not changed. Their device and dtype are those of the
+            run.
         data: a tensor ``(N, ...)`` on that device, or anything with a length and ``data[index tensor]``.
         seeds: one for each member; with the number of the block it decides the minibatches and the noise.
         steps, batch_size: minibatches are drawn uniformly with replacement.
         noise: name to :class:`Noise`, in the order in which it is drawn.
-        scalars: name to a number, or to a tensor ``(members, ...)``: what differs between members (beta, a temperature).
+        scalars: name to a number, or to a tensor ``(members, ...)``: what differs between members (beta, a
+            temperature).
         optimiser: :class:`Adagrad` or :class:`Adam`.
         block: how many steps are drawn at once. Part of the result, as it decides the random streams.
         terms: the loss as named summands, same arguments; asked only when it is not finite, to say which one broke.
         record: ``record(steps, params) -> rows``, called after the numbers of steps in ``record_at`` (0 is the start).
-        compile: ``True`` compiles the whole step, ``"auto"`` when the run is long; without a compiler a sentence, then eager.
-        checkpoint: a file to resume from, and to write every ``checkpoint_seconds`` at the end of a block. A resumed run is
-            bit-identical to one never interrupted, on the same machine with the same number of threads.
+        compile: ``True`` compiles the whole step, ``"auto"`` when the run is long; without a compiler a sentence, then
+            eager.
+        checkpoint: a file to resume from, and to write every ``checkpoint_seconds`` at the end of a block. A resumed
+            run is bit-identical to one never interrupted, on the same machine with the same number of threads.
         settings: whatever else defines the run (JSON); a checkpoint with other settings is refused.
         progress: called after every block with steps done, steps to do, and the mean loss of the block, ``(members,)``.
 
@@ -134,7 +137,7 @@ def fit(
 def _check(params, data, seeds, steps, batch_size, block, record_at, optimiser) -> None:
     members = {len(p) if p.dim() else None for p in params.values()}
     if members != {len(seeds)}:
-        raise ValueError(f"every parameter needs a leading axis of {len(seeds)} members, one for each seed; found {members}")
+        raise ValueError(f"every parameter needs a leading axis of {len(seeds)} members, one a seed; found {members}")
     for name, value in (("steps", steps), ("batch_size", batch_size), ("block", block)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")

@@ -16,7 +16,7 @@ __all__ = ["describe", "resume", "save"]
 
 
 def describe(run: Run, optimiser: Any, record_at, settings: dict[str, Any]) -> dict[str, Any]:
-    """Everything that decides the numbers of a run, as JSON: settings, shapes, fingerprints of the data and of the start."""
+    """Everything that decides the numbers of a run, as JSON: settings, shapes, fingerprints of data and start."""
     rows = torch.linspace(0, len(run.data) - 1, min(len(run.data), 256), dtype=torch.float64).long().to(run.rate.device)
     return settings | {
         "seeds": run.block.seeds,
@@ -33,7 +33,9 @@ def describe(run: Run, optimiser: Any, record_at, settings: dict[str, Any]) -> d
     }
 
 
-def save(run: Run, path: str | os.PathLike, config: dict[str, Any], blocks: int, records, losses, compiled: bool) -> None:
+def save(
+    run: Run, path: str | os.PathLike, config: dict[str, Any], blocks: int, records, losses, compiled: bool
+) -> None:
     """Write the run as it is after ``blocks`` blocks, with what it recorded and the environment that it ran in."""
     environment = {
         "torch": torch.__version__,
@@ -63,7 +65,7 @@ def resume(
     require_same_settings(path, meta["config"], _up_to(config, meta["blocks"]))
     seen = meta["blocks"] * config["block"]
     if seen > steps:
-        raise CheckpointError(f"the checkpoint {path} has seen {seen} steps, more than the {steps} asked for: ask for more")
+        raise CheckpointError(f"the checkpoint {path} has seen {seen} steps, more than the {steps} asked for")
     run.restore(tensors)
     return meta["blocks"], meta["records"], list(tensors["losses"].cpu())
 

@@ -21,7 +21,10 @@ Params = dict[str, Tensor]
 
 @dataclass
 class Run:
-    """What the steps read and write. The tensors are written in place, never replaced: a captured graph holds their addresses."""
+    """What the steps read and write.
+
+    The tensors are written in place and never replaced: a captured graph holds their addresses.
+    """
 
     params: Params
     state: dict[str, Tensor]
@@ -72,7 +75,10 @@ def prepare(
     optimiser: Adagrad | Adam = Adagrad(),
     block: int = 100,
 ) -> Run:
-    """Copies of the starting values, the optimiser's state, and buffers for one block; arguments as :func:`elbo.training.fit`."""
+    """Copies of the starting values, the optimiser's state, and buffers for one block.
+
+    Arguments as :func:`elbo.training.fit` takes them.
+    """
     params = {name: param.detach().clone().contiguous() for name, param in params.items()}
     like, members = next(iter(params.values())), len(seeds)
     rate = torch.as_tensor(optimiser.learning_rate, dtype=like.dtype, device=like.device).reshape(-1)
@@ -81,7 +87,7 @@ def prepare(
         value = torch.as_tensor(value, dtype=like.dtype, device=like.device)
         stacked[name] = value.expand(members).contiguous() if value.dim() == 0 else value
         if len(stacked[name]) != members:
-            raise ValueError(f"scalar {name!r} needs one value, or one for each of the {members} members; got {len(value)}")
+            raise ValueError(f"scalar {name!r} needs one value, or one for each of {members} members; got {len(value)}")
     buffers = Block(seeds, block, batch_size, len(data), noise or {}, like)
     losses = like.new_zeros(block, members)
     return Run(params, optimiser.init(params), rate.expand(members).contiguous(), data, buffers, stacked, losses)
@@ -92,7 +98,8 @@ def advancer(
 ) -> tuple[Callable[[int, int], None], bool]:
     """A function that takes the steps ``start`` to ``stop`` of the filled block, and whether it is compiled.
 
-    ``first`` is the block that the run begins with; compiling and capturing try the step on it and leave the run as it was.
+    ``first`` is the block that the run begins with; compiling and capturing try the step on it and leave the run as it
+    was.
     """
     on_cpu = run.rate.device.type == "cpu"
     run.begin(first)

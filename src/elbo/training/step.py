@@ -25,12 +25,13 @@ def make_step(loss: Loss, optimiser: Adagrad | Adam, fused: bool) -> Callable[..
     """The step that trains: gradients of every member's loss, then the optimiser, in place.
 
     Args:
-        loss: ``loss(params, x, noise, scalars) -> ()`` for one model; every argument but the values carries a member axis here.
+        loss: ``loss(params, x, noise, scalars) -> ()`` for one model; every argument but the values carries a member
+            axis here.
         fused: take torch's fused optimiser kernel (eager on the CPU), not the plain formula (to compile or capture).
 
     Returns:
-        ``step(params, state, rate, x, noise, scalars, losses)``; ``losses``, ``(members,)``, is written. It draws nothing, keeps
-        nothing in Python and reads nothing back to the host.
+        ``step(params, state, rate, x, noise, scalars, losses)``; ``losses``, ``(members,)``, is written. It draws
+        nothing, keeps nothing in Python and reads nothing back to the host.
     """
     per_member = vmap(grad_and_value(loss))
 
@@ -53,7 +54,7 @@ def wants_compile(choice: bool | str, steps: int) -> bool:
 
 
 def compile_step(step: Callable[..., None], example: tuple) -> Callable[..., None] | None:
-    """The whole step compiled, tried once on copies of what it changes; ``None``, with a sentence, where that is not possible.
+    """The whole step compiled, tried once on copies of what it changes; ``None``, with a sentence, where that fails.
 
     Args:
         example: the arguments of one step; their shapes and strides are those of every other step.
