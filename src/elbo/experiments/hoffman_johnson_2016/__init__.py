@@ -1,5 +1,14 @@
 """Experiments on Hoffman & Johnson (2016), ELBO surgery: parameters in, tidy tables out."""
 
+from elbo.experiments.hoffman_johnson_2016.exact import (
+    forms_on_autoencoder,
+    forms_on_twin,
+    spike_densities,
+    spikes,
+    temperatures,
+    total_and_average,
+    widths,
+)
 from elbo.experiments.hoffman_johnson_2016.measured import (
     aggregate_on_grid,
     compare_estimators,
@@ -9,7 +18,7 @@ from elbo.experiments.hoffman_johnson_2016.measured import (
     terms_over_training,
 )
 from elbo.experiments.hoffman_johnson_2016.priors import better_priors
-from elbo.experiments.hoffman_johnson_2016.reference import REFERENCE
+from elbo.experiments.hoffman_johnson_2016.reference import REFERENCE, with_reference
 from elbo.experiments.hoffman_johnson_2016.training import Runs, train_models
 
 __all__ = [
@@ -18,9 +27,17 @@ __all__ = [
     "aggregate_on_grid",
     "better_priors",
     "compare_estimators",
+    "forms_on_autoencoder",
+    "forms_on_twin",
     "information_against_n",
     "over_seeds",
+    "spike_densities",
+    "spikes",
     "surgery_table",
+    "temperatures",
     "terms_over_training",
+    "total_and_average",
     "train_models",
+    "widths",
+    "with_reference",
 ]

@@ -66,7 +66,7 @@ def better_priors(
         measure(f"mixture of {size}", "mixture", size, fit_mixture_prior(to_fit, size, seed))
     for size in sorted({min(size, len(mean)) for size in pseudo_inputs} | {len(mean)}):
         part = chosen[:size]
-        measure(f"{size} encodings", "encodings", size, lambda z: log_aggregate_posterior(z, mean[part], log_var[part]))
+        measure(f"{size:,} encodings", "encodings", size, lambda z: log_aggregate_posterior(z, mean[part], log_var[part]))
     return pd.DataFrame(rows)
 
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import pandas as pd
 
+from elbo import reference
 from elbo.experiments.hoffman_johnson_2016.measured import (
     compare_estimators,
     information_against_n,
@@ -15,7 +16,7 @@ from elbo.experiments.hoffman_johnson_2016.measured import (
 from elbo.experiments.hoffman_johnson_2016.priors import better_priors
 from elbo.experiments.hoffman_johnson_2016.training import Runs, train_models
 
-__all__ = ["REFERENCE", "SETTINGS"]
+__all__ = ["REFERENCE", "SETTINGS", "with_reference"]
 
 SETTINGS = {
     "data": "mnist",
@@ -51,3 +52,10 @@ REFERENCE = {
         better_priors(_runs(), 10, components=(10, 50, 100), pseudo_inputs=(100, 1_000, 10_000), codes=40_000, seed=0)
     ),
 }
+
+
+def with_reference(table: pd.DataFrame, name: str, *, data: str, images: int) -> pd.DataFrame:
+    """The reader's table above the committed reference table of that name, told apart by the columns ``run, data, images``."""
+    own = table.assign(run="this run", data=data, images=images)
+    kept = reference.load("hoffman-johnson-2016", name)
+    return own if kept is None else pd.concat([own, kept.assign(run="reference")], ignore_index=True)
