@@ -57,7 +57,8 @@ def _figure(renderer, content: dict, env: BuildEnvironment, line: int | None) ->
         _write(folder, id, format, base64.b64decode(text) if format in ("pdf", "png") else text.encode())
     image = nodes.image(uri="/" + Path(os.path.relpath(folder / f"{id}.*", env.srcdir)).as_posix(), alt=content["alt"])
     caption = nodes.caption(content["caption"], "", *caption_nodes(content["caption"]))
-    figure = nodes.figure("", image, caption, nodes.legend("", *_legend(id, env.docname)), classes=["elbo-figure"], align="default")
+    frame = nodes.container("", image, classes=["elbo-figure-image"])  # scrolls on a narrow screen
+    figure = nodes.figure("", frame, caption, nodes.legend("", *_legend(id, env.docname)), classes=["elbo-figure"], align="default")
     figure["names"].append(nodes.fully_normalize_name(id))
     renderer.renderer.document.note_explicit_target(figure, figure)
     return [figure]
