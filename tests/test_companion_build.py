@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
-from toybook import contents, elbo, left_over, sentences, write_book
+from toybook import contents, elbo, left_over, sentences, start, wait_for, write_book
 
-from elbo.companion.build import _html_marker
+from elbo.companion.build import _config, _html_marker
 from elbo.companion.chapters import read_chapter
 from elbo.companion.cli import main
 from elbo.companion.paths import Project
@@ -163,6 +164,37 @@ def test_pages_that_somebody_else_has_written_are_built_again(built):
     os.utime(html / "index.html", (1, 1))
     assert stamp["html"] != _html_marker(html)
     os.utime(html / "index.html", ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def test_terminated_while_pages_are_built_and_a_second_build(built):
+    root, _ = built
+    assert elbo(root, "run", "alpha-2001", "beta-2002", "--profile", "smoke").returncode == 0
+    html, index, log = (
+        contents(root / "_build" / "html"),
+        root / "book" / "index.md",
+        root / "_build/log/jupyter-book.log",
+    )
+    good = index.read_text()
+    index.write_text(good + "\nOne more sentence.\n")
+    log.unlink()
+    process = start(root, "build", "--profile", "smoke")
+    wait_for(log)
+    second = elbo(root, "build", "--profile", "smoke")
+    assert second.returncode == 4 and "the book is busy" in second.stderr and len(sentences(second.stderr)) == 1
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    index.write_text(good)
+    assert process.returncode == 143 and "those that were there before are untouched" in err
+    assert contents(root / "_build" / "html") == html
+    assert not left_over(root)
+    assert not [
+        other for other in psutil.process_iter(["cmdline"]) if str(root) in " ".join(other.info["cmdline"] or [])
+    ]
+
+
+def test_address_of_the_published_book_reaches_the_pages(monkeypatch):
+    monkeypatch.setenv("ELBO_BASEURL", "https://example.org/book")
+    assert _config({"title": "T", "html": {"baseurl": ""}})["html"] == {"baseurl": "https://example.org/book/"}
 
 
 def test_figures_are_listed(built, capsys):

@@ -131,7 +131,7 @@ def left_over(root: Path) -> list[str]:
 
 def wait_for(path: Path, seconds: float = 60) -> str:
     """Wait until a file is there; its text."""
-    return wait_until(lambda: path.exists() and path.read_text(), seconds)
+    return wait_until(lambda: path.exists() and (path.read_text() or " "), seconds)
 
 
 def wait_until(condition, seconds: float = 60):

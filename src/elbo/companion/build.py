@@ -42,9 +42,9 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
         CompanionError: another build is under way (exit code 4), or jupyter-book found errors or warnings (5); the HTML
             that was there before stays.
     """
-    with hold(project.html, "the book"):
-        try:
-            source = project.build / "book-src"
+    source, stamp = project.build / "book-src", project.build / "html.json"
+    try:
+        with hold(project.html, "the book"):
             with staging(source) as folder:
                 stage(project, profile, plans, folder / "tree")
                 replace_directory(folder / "tree", source)
@@ -54,7 +54,6 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
                 "package": fingerprint.directory_digest(Path(__file__).resolve().parents[1]),
                 "lock": fingerprint.lock_digest(project.root),
             }
-            stamp = project.build / "html.json"
             if not force and _stamp(stamp) == {**state, "html": _html_marker(project.html)}:
                 display.say("pages: up to date")
                 return project.html
@@ -62,15 +61,13 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
                 _jupyter_book(project, source, folder, display)
                 stamp.unlink(missing_ok=True)
                 replace_directory(folder / "_build" / "html", project.html)
-                stamp.write_text(
-                    json.dumps({**state, "html": _html_marker(project.html)}, indent=1) + "\n", encoding="utf-8"
-                )
-        except OSError as error:
-            raise CompanionError(
-                f"the pages were not built: {error.strerror or error} ({error.filename or project.build}); "
-                "put that right and run it again",
-                BUILD,
-            ) from None
+                marked = {**state, "html": _html_marker(project.html)}
+                stamp.write_text(json.dumps(marked, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        where = error.filename or project.build
+        raise CompanionError(
+            f"the pages were not built: {error.strerror or error} ({where}); put that right", BUILD
+        ) from None
     return project.html
 
 
@@ -78,7 +75,8 @@ def stage(project: Project, profile: str, plans: list[Plan], tree: Path) -> None
     """Write the source tree of the book into ``tree``: the pages as they are, each chapter as its executed notebook.
 
     The notebook is listed in ``_toc.yml`` with its extension, so that the page's download and launch buttons offer a
-    notebook, and the configuration is the project's own with execution switched off.
+    notebook, and the configuration is the project's own with execution switched off. What the pages use (bibliography,
+    style sheets, images) must lie under ``book/``.
     """
     import nbformat
 
@@ -100,8 +98,12 @@ def stage(project: Project, profile: str, plans: list[Plan], tree: Path) -> None
 
 
 def _config(config: dict[str, Any]) -> dict[str, Any]:
+    """The project's configuration with execution off; ``ELBO_BASEURL`` is the address that the book is published at."""
     execute = {**(config.get("execute") or {}), "execute_notebooks": "off"}
-    return {**config, "only_build_toc_files": True, "execute": execute}
+    html = dict(config.get("html") or {})
+    if address := os.environ.get("ELBO_BASEURL"):
+        html["baseurl"] = address.rstrip("/") + "/"
+    return {**config, "only_build_toc_files": True, "execute": execute, "html": html}
 
 
 def _with_extension(node: Any, keys: set[str]) -> Any:

@@ -267,12 +267,18 @@ def _report_failures(results) -> None:
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table whose first column, the name to type, is never cut."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*columns, box=None)
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(
+            column, no_wrap=number == 0, min_width=max((len(row[0]) for row in rows), default=0) * (not number)
+        )
     for row in rows:
-        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+        table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
 
 

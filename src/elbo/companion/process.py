@@ -111,7 +111,7 @@ def sentence(plan: Plan, last: dict[str, Any], status: int, context: Context, lo
     at = f"in cell {last['cell']}" if last.get("cell") else "before its first cell"
     if kind == "exception":
         return f"{key} stopped {at} (`{last['line']}`) with {last['message']}; mend the chapter and run it again"
-    if kind == "timeout":
+    if kind == "timeout" and context.timeout:
         return (
             f"{key} was stopped {at}, which took longer than {context.timeout} s; "
             "give it more time with --timeout, or less to do with -p"
@@ -125,6 +125,8 @@ def sentence(plan: Plan, last: dict[str, Any], status: int, context: Context, lo
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         see = context.project.show(log)
         return f"{key}: papermill was terminated ({how}) {at}; run it again, and see {see} if it happens twice"
+    if kind == "timeout":
+        return f"{key}: what it printed {at} could not be read in time; print less, or less often, and run it again"
     if last.get("errno") in _FULL:
         return f"{key}: {disk_sentence(OSError(last['errno'], os.strerror(last['errno'])), plan.destination)}"
     see = context.project.show(log)

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 __all__ = ["Display"]
 
@@ -32,9 +33,12 @@ class Display:
                 TextColumn("cell"),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TextColumn("{task.fields[line]}", markup=False, style="dim"),
+                TextColumn(
+                    "{task.fields[line]}", markup=False, style="dim", table_column=Column(no_wrap=True, ratio=1)
+                ),
                 console=self.console,
                 transient=True,
+                expand=True,
             )
 
     def __enter__(self) -> Display:
