@@ -70,10 +70,14 @@ def settings(dataset: str, **chosen) -> Settings:
     """The settings of a data set, with what was chosen in place of its defaults; an empty choice keeps the default.
 
     Raises:
-        ValueError: there are no settings for that data set.
+        ValueError: there are no settings for that data set, or a number is negative.
     """
     if dataset not in SETTINGS:
         raise ValueError(f"no settings for the data set {dataset!r}; choose one of {', '.join(SETTINGS)}")
+    for name, value in chosen.items():
+        numbers = value if isinstance(value, (list, tuple)) else [value]
+        if any(isinstance(number, (int, float)) and number < 0 for number in numbers):
+            raise ValueError(f"{name} must not be negative, got {value}; leave it out to take what suits {dataset}")
     kept = {name: tuple(value) if isinstance(value, (list, tuple)) else value for name, value in chosen.items() if value}
     return replace(SETTINGS[dataset], **kept)
 
@@ -215,7 +219,8 @@ def describe(chosen: Settings) -> pd.DataFrame:
 
 def _schedule(samples: int, evaluations: int, first: int = 1000) -> list[int]:
     first = min(first, samples)
-    return sorted({100 * math.ceil(at / 100) if at < samples else samples for at in np.geomspace(first, samples, evaluations)})
+    spaced = np.geomspace(first, samples, evaluations)
+    return sorted({min(samples, 100 * math.ceil(at / 100 - 1e-6)) for at in spaced})
 
 
 def _pictures(data: Dataset, count: int, generator: torch.Generator) -> Tensor:
