@@ -11,6 +11,7 @@ from elbo.experiments.hoffman_johnson_2016.exact import (
 )
 from elbo.experiments.hoffman_johnson_2016.measured import (
     aggregate_on_grid,
+    as_text,
     compare_estimators,
     information_against_n,
     over_seeds,
@@ -18,19 +19,22 @@ from elbo.experiments.hoffman_johnson_2016.measured import (
     terms_over_training,
 )
 from elbo.experiments.hoffman_johnson_2016.priors import better_priors
-from elbo.experiments.hoffman_johnson_2016.reference import REFERENCE, with_reference
+from elbo.experiments.hoffman_johnson_2016.reference import REFERENCE, reference_note, reference_table, with_reference
 from elbo.experiments.hoffman_johnson_2016.training import Runs, train_models
 
 __all__ = [
     "REFERENCE",
     "Runs",
     "aggregate_on_grid",
+    "as_text",
     "better_priors",
     "compare_estimators",
     "forms_on_autoencoder",
     "forms_on_twin",
     "information_against_n",
     "over_seeds",
+    "reference_note",
+    "reference_table",
     "spike_densities",
     "spikes",
     "surgery_table",

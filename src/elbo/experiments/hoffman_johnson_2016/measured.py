@@ -14,7 +14,15 @@ from elbo.estimators import batch_terms, code_terms, dependence, draw_codes, log
 from elbo.estimators.minibatch import Estimator
 from elbo.experiments.hoffman_johnson_2016.training import Runs
 
-__all__ = ["aggregate_on_grid", "compare_estimators", "information_against_n", "over_seeds", "surgery_table", "terms_over_training"]
+__all__ = [
+    "aggregate_on_grid",
+    "as_text",
+    "compare_estimators",
+    "information_against_n",
+    "over_seeds",
+    "surgery_table",
+    "terms_over_training",
+]
 
 
 def surgery_table(runs: Runs, *, codes: int, seed: int, age: int = -1) -> pd.DataFrame:
@@ -50,6 +58,20 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str] = ("latent_dim",)) -> pd.D
     means, counts = grouped[terms].mean(), grouped.size()
     errors = grouped[terms].std().div(counts.pow(0.5), axis=0).add_suffix("_se")
     return pd.concat([counts.rename("models"), means, errors], axis=1).reset_index()
+
+
+def as_text(table: pd.DataFrame, by: Sequence[str] = ("run", "latent_dim")) -> pd.DataFrame:
+    """The table as it is printed: ``value ± error`` with two decimals, the error left out where there is none."""
+    terms = {"elbo": "ELBO", "average_kl": "average KL", "mutual_information": "mutual information", "log_n": "log N",
+             "marginal_kl": "marginal KL", "reconstruction": "reconstruction"}  # fmt: skip
+    rows = []
+    for _, row in table.iterrows():
+        cells = {name.replace("latent_dim", "latents"): row[name] for name in by}
+        for term, title in terms.items():
+            error = row[f"{term}_se"]
+            cells[title] = f"{row[term]:.2f}" + (f" ± {error:.2f}" if error > 0 else "")
+        rows.append(cells)
+    return pd.DataFrame(rows)
 
 
 def terms_over_training(runs: Runs, *, codes: int, seed: int) -> pd.DataFrame:

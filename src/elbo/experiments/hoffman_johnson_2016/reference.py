@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import pandas as pd
@@ -16,7 +17,7 @@ from elbo.experiments.hoffman_johnson_2016.measured import (
 from elbo.experiments.hoffman_johnson_2016.priors import better_priors
 from elbo.experiments.hoffman_johnson_2016.training import Runs, train_models
 
-__all__ = ["REFERENCE", "SETTINGS", "with_reference"]
+__all__ = ["REFERENCE", "SETTINGS", "reference_note", "reference_table", "with_reference"]
 
 SETTINGS = {
     "data": "mnist",
@@ -54,8 +55,23 @@ REFERENCE = {
 }
 
 
+def reference_table(name: str) -> pd.DataFrame | None:
+    """A committed table, or ``None`` where the checkout has none."""
+    return reference.load("hoffman-johnson-2016", name)
+
+
+def reference_note() -> str:
+    """What the reference run was, in a line."""
+    if reference_table("surgery-table") is None:
+        return "none in this checkout"
+    return (
+        f"MNIST, N = 50,000, log N = {math.log(50_000):.4f} nats; {SETTINGS['hidden']} hidden units, {SETTINGS['epochs']} epochs, "
+        f"{len(SETTINGS['seeds'])} seeds"
+    )
+
+
 def with_reference(table: pd.DataFrame, name: str, *, data: str, images: int) -> pd.DataFrame:
     """The reader's table above the committed reference table of that name, told apart by the columns ``run, data, images``."""
     own = table.assign(run="this run", data=data, images=images)
-    kept = reference.load("hoffman-johnson-2016", name)
+    kept = reference_table(name)
     return own if kept is None else pd.concat([own, kept.assign(run="reference")], ignore_index=True)
