@@ -53,7 +53,8 @@ def test_alarms():
     good = autoregressive(0.3)
     assert diagnostics.split_rhat(good).item() < 1.01
     drifting = good + torch.linspace(0, 1, good.shape[1], dtype=torch.float64)[:, None]
-    assert diagnostics.split_rhat(drifting).item() > 1.01  # split: every chain agrees with every other, none with itself
+    # every chain agrees with every other, none with itself: what the split is for
+    assert diagnostics.split_rhat(drifting).item() > 1.01
     stuck = torch.ones(2, 50, 1, dtype=torch.float64)
     assert diagnostics.split_rhat(stuck).isnan().all() and diagnostics.effective_sample_size(stuck).isnan().all()
 

@@ -69,7 +69,8 @@ PRIOR = (0 * ONE, 100 * ONE[:, None])
 
 def exact_clutter(x):
     grid = torch.linspace(-120, 120, 60001, dtype=torch.float64)
-    log_p = clutter_log_factor(x)(grid.expand(len(x), -1)).sum(0) - 0.5 * (grid.square() / 100 + math.log(200 * math.pi))
+    log_prior = -0.5 * (grid.square() / 100 + math.log(200 * math.pi))
+    log_p = clutter_log_factor(x)(grid.expand(len(x), -1)).sum(0) + log_prior
     log_p = log_p + math.log(240 / 60000)
     log_z = log_p.logsumexp(0)
     p = torch.exp(log_p - log_z)
@@ -107,7 +108,8 @@ def test_the_fixed_point_matches_tilted_moments():
 
 @pytest.mark.equation("eq-blei-2017-site-update")
 def test_site_update_restores_the_matched_moments():
-    """One undamped update from empty sites: cavity (the prior) times the new site has the tilted moments, by quadrature."""
+    """One undamped update from empty sites: cavity (the prior) times the new site has the tilted moments, by
+    quadrature."""
     x = clutter(n=1, seed=3)
     fit = ep.run(ep.clutter_sites(x, 0.5, 10.0), *PRIOR, 1, max_sweeps=1)
     _, mean, sd = exact_clutter(x)
@@ -138,7 +140,8 @@ def test_clutter_in_two_dimensions_against_quadrature():
 
 def probit():
     design = torch.cat([torch.ones(15, 1), torch.randn(15, 1, generator=rng(3))], 1).double()
-    noisy = design @ torch.tensor([0.3, 1.0], dtype=torch.float64) + torch.randn(15, generator=rng(6), dtype=torch.float64)
+    noise = torch.randn(15, generator=rng(6), dtype=torch.float64)
+    noisy = design @ torch.tensor([0.3, 1.0], dtype=torch.float64) + noise
     labels = torch.where(noisy > 0, 1.0, -1.0).double()
     return design, labels
 
@@ -163,7 +166,8 @@ def test_quadrature_sites_agree_with_the_closed_forms():
     design, labels = probit()
     prior = torch.zeros(2, dtype=torch.float64), 2 * torch.eye(2, dtype=torch.float64)
     closed = ep.run(ep.probit_sites(design, labels), *prior, len(labels))
-    numeric = ep.run(ep.quadrature_sites(lambda s: torch.special.log_ndtr(labels[:, None] * s), design), *prior, len(labels))
+    numeric = ep.run(ep.quadrature_sites(lambda s: torch.special.log_ndtr(labels[:, None] * s), design), *prior,
+                     len(labels))
     torch.testing.assert_close(closed.mean, numeric.mean, rtol=0, atol=1e-9)
     torch.testing.assert_close(closed.cov, numeric.cov, rtol=0, atol=1e-9)
     assert closed.log_evidence.item() == pytest.approx(numeric.log_evidence.item(), abs=1e-9)
@@ -185,11 +189,13 @@ def gaussian_elbo(log_factor, count, parameters):
 
 
 def test_small_power_is_variational_bayes():
-    """As the power goes to zero, power EP goes to the optimum of the ELBO, and its evidence to the bound, at first order."""
+    """As the power goes to zero, power EP goes to the optimum of the ELBO, and its evidence to the bound, at first
+    order."""
     x = clutter()
     log_factor = clutter_log_factor(x)
     parameters = torch.tensor([2.0, -1.0], dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([parameters], max_iter=200, tolerance_grad=1e-12, tolerance_change=1e-14, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS([parameters], max_iter=200, tolerance_grad=1e-12, tolerance_change=1e-14,
+                                  line_search_fn="strong_wolfe")
 
     def closure():
         optimiser.zero_grad()
@@ -204,14 +210,16 @@ def test_small_power_is_variational_bayes():
         sites = ep.quadrature_sites(log_factor, torch.ones_like(x))
         fit = ep.run(sites, *PRIOR, len(x), power=power, damping=0.5, max_sweeps=500, tol=1e-9)
         assert fit.converged
-        gaps.append((fit.mean.item() - parameters[0].item(), fit.cov.sqrt().item() - parameters[1].exp().item(), fit.log_evidence.item() - best))
+        gaps.append((fit.mean.item() - parameters[0].item(), fit.cov.sqrt().item() - parameters[1].exp().item(),
+                     fit.log_evidence.item() - best))
     for coarse, fine in zip(*gaps):
         assert abs(fine) < 0.01
         assert coarse / fine == pytest.approx(2, rel=0.05)
 
 
 def test_an_improper_tilted_distribution_is_skipped_and_reported():
-    """A factor that grows faster than the prior falls has no Gaussian moments: EP leaves it out, says so, and has not converged."""
+    """A factor that grows faster than the prior falls has no Gaussian moments: EP leaves it out, says so, and has not
+    converged."""
     factors = ep.gaussian_sites(0 * ONE.expand(2, 1), torch.tensor([-2.0, 0.5], dtype=torch.float64).reshape(2, 1, 1))
     fit = ep.run(factors, 0 * ONE, ONE[:, None], 2, max_sweeps=5)
     assert not fit.converged and fit.skipped == 5

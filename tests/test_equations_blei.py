@@ -1,4 +1,4 @@
-"""The labelled equations of the chapter on Blei et al. (2017) that no other module tests: both sides, by separate routes.
+"""The labelled equations of the chapter on Blei et al. (2017) that no other module tests, by separate routes.
 
 The twin is factor analysis with two scores, where every integral can be done on a grid in the plane.
 """
@@ -19,7 +19,8 @@ AXIS = torch.linspace(-8, 8, 401, dtype=torch.float64)
 GRID = torch.cartesian_prod(AXIS, AXIS) + MEAN
 LOG_CELL = 2 * math.log(16 / 400)
 LOG_JOINT = linear_gaussian.log_joint(MODEL, X, GRID)
-WRONG = (MEAN + torch.tensor([0.3, -0.2]).double(), torch.tensor([[0.5, 0.1], [0.1, 0.3]]).double())  # a q that is not the posterior
+# a q that is not the posterior
+WRONG = MEAN + torch.tensor([0.3, -0.2]).double(), torch.tensor([[0.5, 0.1], [0.1, 0.3]]).double()
 LOG_Q = mvn_log_prob(GRID, *WRONG)
 Q = torch.exp(LOG_Q + LOG_CELL)
 
@@ -84,13 +85,15 @@ def test_the_gap_of_a_scaled_posterior():
         rows = table[table["model"] == model]
         scale = torch.tensor(rows["scale"].to_numpy())
         torch.testing.assert_close(
-            torch.tensor((rows["log_evidence"] - rows["elbo"]).to_numpy()), 0.5 * dim * (scale**2 - 1 - 2 * scale.log()), rtol=0, atol=1e-10
+            torch.tensor((rows["log_evidence"] - rows["elbo"]).to_numpy()),
+            0.5 * dim * (scale**2 - 1 - 2 * scale.log()), rtol=0, atol=1e-10
         )
 
 
 @pytest.mark.equation("eq-blei-2017-coordinate-optimum")
 def test_a_factor_is_best_at_the_exponential_of_the_expected_log_joint():
-    """With q(z2) held, exp E[log p(x, z)] over a grid of z1, normalised, is the Gaussian that coordinate ascent sets."""
+    """With q(z2) held, exp E[log p(x, z)] over a grid of z1, normalised, is the Gaussian that coordinate ascent
+    sets."""
     precision = torch.linalg.inv(COV)
     other = MEAN[1] + 0.7, torch.tensor(0.4).double()  # mean and variance of q(z2)
     z1 = AXIS + MEAN[0]
@@ -106,7 +109,8 @@ def test_a_factor_is_best_at_the_exponential_of_the_expected_log_joint():
 
 @pytest.mark.equation("eq-blei-2017-mean-field-variance")
 def test_mean_field_variances_by_direct_minimisation():
-    """Minimise KL(q || p) over factorised Gaussians by quasi-Newton: exact mean, variance 1 / Lambda_ii, nothing else."""
+    """Minimise KL(q || p) over factorised Gaussians by quasi-Newton: exact mean, variance 1 / Lambda_ii, nothing
+    else."""
     mean, log_var = minimise(lambda mean, log_var: mvn_kl(mean, log_var.exp().diag(), MEAN, COV))
     torch.testing.assert_close(mean, MEAN, rtol=0, atol=1e-6)
     torch.testing.assert_close(log_var.exp(), 1 / torch.linalg.inv(COV).diagonal(), rtol=1e-6, atol=0)
@@ -126,7 +130,8 @@ def test_inclusive_variances_by_direct_minimisation():
 
 def minimise(objective):
     mean, log_var = torch.zeros(2).double().requires_grad_(), torch.zeros(2).double().requires_grad_()
-    optimiser = torch.optim.LBFGS([mean, log_var], max_iter=500, tolerance_grad=1e-12, tolerance_change=1e-16, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS([mean, log_var], max_iter=500, tolerance_grad=1e-12, tolerance_change=1e-16,
+                                  line_search_fn="strong_wolfe")
 
     def closure():
         optimiser.zero_grad()

@@ -1,6 +1,7 @@
 """The experiments of the chapter on Blei et al. (2017), at small settings: the tables say what the captions claim."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import integrate, special, stats
@@ -21,14 +22,15 @@ def test_figure_one_finds_the_closed_forms():
     assert at.loc["inclusive", "kl_p_q"] < at.loc["exclusive", "kl_p_q"]
     path = data[data["part"] == "path"][["z1", "z2"]].to_numpy()
     assert np.abs(path[-1]).max() < 1e-4
-    np.testing.assert_allclose(path[4] / path[2], 0.81, rtol=1e-9)  # a sweep contracts the mean by the squared correlation
+    np.testing.assert_allclose(path[4] / path[2], 0.81, rtol=1e-9)  # a sweep contracts by the squared correlation
 
 
 def test_outline_is_two_standard_deviations():
     cov = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64)
     mean = torch.tensor([1.0, -1.0], dtype=torch.float64)
     z = divergences.ellipse(mean, cov) - mean
-    torch.testing.assert_close(torch.einsum("nd,de,ne->n", z, torch.linalg.inv(cov), z), torch.full((121,), 4.0).double())
+    torch.testing.assert_close(torch.einsum("nd,de,ne->n", z, torch.linalg.inv(cov), z),
+                               torch.full((121,), 4.0).double())
 
 
 def test_two_modes_have_local_optima_one_way_and_one_optimum_the_other():
@@ -67,7 +69,8 @@ def test_alpha_family_ends_where_the_two_directions_are():
 
 
 def test_exact_clutter_posterior_by_enumeration():
-    """Every assignment of four observations to signal or clutter: a mixture of Gaussians whose evidence and moments are sums."""
+    """Every assignment of four observations to signal or clutter: a mixture of Gaussians whose evidence and moments are
+    sums."""
     x = clutter.simulate(4, 0.5, torch.Generator().manual_seed(0))
     truth = clutter.exact_posterior(x, 0.5)
     logs, means, variances = [], [], []
@@ -107,7 +110,8 @@ def test_power_path_runs_from_variational_bayes_to_ep():
 
 def test_ep_that_never_converges_is_refused():
     with pytest.raises(ValueError, match="converged on none"):
-        clutter.most_gained(clutter.pd.DataFrame({"part": ["data set"], "data_set": [0], "law": ["ep"], "sd_ratio": [1.0], "converged": [False]}))
+        row = {"part": "data set", "data_set": 0, "law": "ep", "sd_ratio": 1.0, "converged": False}
+        clutter.most_gained(pd.DataFrame([row]))
 
 
 def test_hmc_tables():
@@ -135,7 +139,7 @@ def test_probit_mean_field_is_a_stationary_point_of_its_bound():
     labels = torch.where(torch.randn(3, 9, generator=generator, dtype=torch.float64) > 0, 1.0, -1.0).double()
     mean, variance = calibration.probit_cavi(design, labels, 2.0)
     free = mean.clone().requires_grad_()
-    calibration.probit_log_joint(free, design, labels, 2.0).sum().backward()  # with q(u) optimal the bound in m is log p(y, m) + const
+    calibration.probit_log_joint(free, design, labels, 2.0).sum().backward()  # the bound in m, q(u) being optimal
     torch.testing.assert_close(free.grad, torch.zeros_like(mean), rtol=0, atol=1e-8)
     precision = design.T @ design + torch.eye(2).double() / 2.0
     torch.testing.assert_close(variance, 1 / precision.diagonal())

@@ -93,7 +93,8 @@ def test_acceptance_is_the_metropolis_ratio():
 
 
 def test_moments_of_a_correlated_gaussian():
-    run = hmc.sample(gaussian, torch.zeros(8, 3, dtype=torch.float64), draws=1500, warmup=200, leapfrog_steps=8, generator=rng())
+    run = hmc.sample(gaussian, torch.zeros(8, 3, dtype=torch.float64), draws=1500, warmup=200, leapfrog_steps=8,
+                     generator=rng())
     assert (diagnostics.split_rhat(run.z) < 1.01).all()
     mean, se = run.z.mean((0, 1)), diagnostics.standard_error(run.z)
     assert ((mean - MEAN).abs() < 4 * se).all() and (se < 0.05).all()
@@ -103,14 +104,16 @@ def test_moments_of_a_correlated_gaussian():
 
 
 def test_without_the_metropolis_correction_the_moments_would_be_wrong():
-    """At this step size the discretisation alone inflates the variance to 1 / (1 - eps^2 / 4); the correction removes it."""
+    """At this step size the discretisation alone inflates the variance to 1 / (1 - eps^2 / 4); the correction removes
+    it."""
     step_size = 1.2
 
     def target(z):
         return -0.5 * z.square().sum(-1)
 
     run = hmc.sample(
-        target, torch.zeros(32, 1, dtype=torch.float64), draws=1000, warmup=0, leapfrog_steps=3, generator=rng(), step_size=step_size, jitter=0
+        target, torch.zeros(32, 1, dtype=torch.float64), draws=1000, warmup=0, leapfrog_steps=3, generator=rng(),
+        step_size=step_size, jitter=0
     )
     squares = run.z[:, 50:].square()
     se = diagnostics.standard_error(squares)
@@ -121,21 +124,24 @@ def test_without_the_metropolis_correction_the_moments_would_be_wrong():
 @pytest.mark.parametrize("target_accept", [0.65, 0.9])
 def test_adaptation_reaches_its_target_acceptance(target_accept):
     run = hmc.sample(
-        quartic, torch.ones(16, 10, dtype=torch.float64), draws=200, warmup=400, leapfrog_steps=5, generator=rng(), target_accept=target_accept
+        quartic, torch.ones(16, 10, dtype=torch.float64), draws=200, warmup=400, leapfrog_steps=5, generator=rng(),
+        target_accept=target_accept
     )
     assert run.accept_prob.mean().item() == pytest.approx(target_accept, abs=0.04)
     assert (run.step_size == run.step_size[0]).all()
 
 
 def test_own_step_size_for_chains_of_different_scale():
-    """One target a chain, scales 0.1, 1 and 10: each chain's own step size follows its scale, and the moments are right."""
+    """One target a chain, scales 0.1, 1 and 10: each chain's own step size follows its scale, and the moments are
+    right."""
     scale = torch.tensor([0.1, 1.0, 10.0], dtype=torch.float64).repeat_interleave(8)
 
     def target(z):
         return -0.5 * (z / scale.unsqueeze(-1)).square().sum(-1)
 
     run = hmc.sample(
-        target, torch.zeros(24, 4, dtype=torch.float64), draws=300, warmup=300, leapfrog_steps=4, generator=rng(), shared_step_size=False
+        target, torch.zeros(24, 4, dtype=torch.float64), draws=300, warmup=300, leapfrog_steps=4, generator=rng(),
+        shared_step_size=False
     )
     steps = (run.step_size / scale).log()
     assert steps.max() - steps.min() < math.log(2.5)
@@ -145,7 +151,8 @@ def test_own_step_size_for_chains_of_different_scale():
 
 
 def test_a_chain_does_not_depend_on_its_company():
-    """With a generator for each chain, three chains together equal each alone; with one generator, runs repeat exactly."""
+    """With a generator for each chain, three chains together equal each alone; with one generator, runs repeat
+    exactly."""
     initial = torch.randn(3, 3, generator=rng(5), dtype=torch.float64)
     settings = dict(draws=20, warmup=0, leapfrog_steps=4, step_size=0.3)
     together = hmc.sample(gaussian, initial, generator=[rng(seed) for seed in range(3)], **settings)
@@ -182,7 +189,8 @@ def test_walls_and_nan_are_rejected_and_counted():
         return torch.where(z > 0, -z, torch.full_like(z, math.nan)).sum(-1)
 
     run = hmc.sample(
-        exponential, torch.ones(16, 1, dtype=torch.float64), draws=1500, warmup=100, leapfrog_steps=3, generator=rng(), target_accept=0.7
+        exponential, torch.ones(16, 1, dtype=torch.float64), draws=1500, warmup=100, leapfrog_steps=3, generator=rng(),
+        target_accept=0.7
     )
     assert run.z.isfinite().all() and (run.z > 0).all()
     assert run.divergences.sum() > 0
@@ -190,7 +198,8 @@ def test_walls_and_nan_are_rejected_and_counted():
 
 
 def test_simulation_based_calibration():
-    """Ranks of prior draws among posterior draws are uniform (chi-square, level 0.001): Poisson regression, one chain a data set."""
+    """Ranks of prior draws among posterior draws are uniform (chi-square, level 0.001): Poisson regression, one chain a
+    data set."""
     simulations, kept, bins = 1000, 31, 16
     generator = rng(0)
     design = torch.stack([torch.ones(8), torch.linspace(-1, 1, 8)], -1).double()  # (8, 2)
@@ -202,13 +211,15 @@ def test_simulation_based_calibration():
         return (counts * rates - rates.exp()).sum(-1) - 0.5 * z.square().sum(-1)
 
     run = hmc.sample(
-        log_joint, torch.zeros_like(truth), draws=kept, warmup=120, leapfrog_steps=5, thin=4, generator=generator, shared_step_size=False
+        log_joint, torch.zeros_like(truth), draws=kept, warmup=120, leapfrog_steps=5, thin=4, generator=generator,
+        shared_step_size=False
     )
     ranks = diagnostics.rank_statistics(truth, run.z)
     for dim in range(2):
         observed = torch.bincount(ranks[:, dim] // 2, minlength=bins).numpy()
         assert stats.chisquare(observed).pvalue > 0.001
-    wrong = diagnostics.rank_statistics(truth, truth.mean(0) + 1.3 * (run.z - truth.mean(0)))  # overdispersed: must be caught
+    overdispersed = truth.mean(0) + 1.3 * (run.z - truth.mean(0))  # must be caught
+    wrong = diagnostics.rank_statistics(truth, overdispersed)
     assert stats.chisquare(torch.bincount(wrong[:, 0] // 2, minlength=bins).numpy()).pvalue < 0.001
 
 
@@ -226,6 +237,7 @@ def test_simulation_based_calibration():
     ],
 )
 def test_wrong_input_is_named(change, sentence):
-    arguments = {"log_prob": lambda z: -z.square().sum(-1), "initial": torch.zeros(2, 3), "draws": 2, "warmup": 2} | change
+    arguments = {"log_prob": lambda z: -z.square().sum(-1), "initial": torch.zeros(2, 3), "draws": 2,
+                 "warmup": 2} | change
     with pytest.raises(ValueError, match=sentence):
         hmc.sample(leapfrog_steps=2, **({"generator": rng()} | arguments))

@@ -1,7 +1,8 @@
 r"""Can these draws be trusted? Split :math:`\hat R`, effective sample size and Monte Carlo standard error.
 
-Thin names over ``arviz_stats``, which implements Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), "Rank-normalization, folding,
-and localization: an improved :math:`\hat R`". Draws are ``(chains, draws, dim)``, what :func:`elbo.inference.hmc.sample` returns.
+Thin names over ``arviz_stats``, which implements Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021),
+"Rank-normalization, folding, and localization: an improved :math:`\hat R`". Draws are ``(chains, draws, dim)``, what
+:func:`elbo.inference.hmc.sample` returns.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ def split_rhat(draws: Tensor, kind: str = "rank") -> Tensor:
 
     Args:
         draws: ``(chains, draws, dim)``; at least 4 draws a chain.
-        kind: ``"rank"`` (rank-normalised and folded, Vehtari et al. 2021, the default) or ``"split"`` (Gelman et al. 2013).
+        kind: ``"rank"`` (rank-normalised and folded, Vehtari et al. 2021, the default) or ``"split"`` (Gelman et al.
+            2013).
 
     Returns:
-        ``(dim,)``. A coordinate that never moves has no spread to compare and gives ``nan``, which no threshold lets pass.
+        ``(dim,)``. A coordinate that never moves gives ``nan``, which no threshold lets pass.
 
     Raises:
         ValueError: wrong shape, too few draws or non-finite draws.
@@ -33,7 +35,8 @@ def split_rhat(draws: Tensor, kind: str = "rank") -> Tensor:
 
 
 def effective_sample_size(draws: Tensor, kind: str = "bulk") -> Tensor:
-    """How many independent draws the chains are worth, for the bulk, the tail or the mean; Vehtari et al. (2021), section 3.
+    """How many independent draws the chains are worth, for the bulk, the tail or the mean; Vehtari et al. (2021),
+    section 3.
 
     Args:
         draws: ``(chains, draws, dim)``. kind: ``"bulk"``, ``"tail"`` or ``"mean"``.
@@ -47,7 +50,8 @@ def effective_sample_size(draws: Tensor, kind: str = "bulk") -> Tensor:
 
 
 def standard_error(draws: Tensor, kind: str = "mean") -> Tensor:
-    r"""Monte Carlo standard error of the posterior mean (or ``"sd"``), :math:`\mathrm{sd} / \sqrt{\mathrm{ESS}}`; ``(dim,)``."""
+    r"""Monte Carlo standard error of the posterior mean (or ``"sd"``), :math:`\mathrm{sd} / \sqrt{\mathrm{ESS}}`;
+    ``(dim,)``."""
     if kind not in ("mean", "sd"):
         raise ValueError(f"kind must be 'mean' or 'sd', got {kind!r}")
     return _apply("mcse", draws, kind)
@@ -70,9 +74,11 @@ def summary(draws: Tensor, names: list[str] | None = None) -> pd.DataFrame:
 
 
 def rank_statistics(truth: Tensor, draws: Tensor) -> Tensor:
-    """Ranks for simulation-based calibration: of each true value among its posterior draws; Talts et al. (2018), algorithm 1.
+    """Ranks for simulation-based calibration: of each true value among its posterior draws; Talts et al. (2018),
+    algorithm 1.
 
-    With parameters from the prior, data from the model and exact posterior draws, each rank is uniform on ``0 .. draws``.
+    With parameters from the prior, data from the model and exact posterior draws, each rank is uniform on ``0 ..
+    draws``.
 
     Args:
         truth: ``(simulations, dim)``. draws: ``(simulations, draws, dim)``, nearly independent (thin them).
@@ -81,7 +87,8 @@ def rank_statistics(truth: Tensor, draws: Tensor) -> Tensor:
         ``(simulations, dim)`` integers.
     """
     if draws.ndim != 3 or truth.shape != (draws.shape[0], draws.shape[2]):
-        raise ValueError(f"truth {tuple(truth.shape)} must be (simulations, dim) for draws {tuple(draws.shape)} = (simulations, draws, dim)")
+        shapes = f"truth {tuple(truth.shape)} and draws {tuple(draws.shape)}"
+        raise ValueError(f"{shapes} must be (simulations, dim) and (simulations, draws, dim)")
     return (draws < truth.unsqueeze(1)).sum(1)
 
 
@@ -97,5 +104,6 @@ def _apply(name: str, draws: Tensor, method: str) -> Tensor:
     values = np.full(array.shape[-1], np.nan)
     if moves.any():
         options = {"prob": (0.05, 0.95)} if method == "tail" else {}
-        values[moves] = getattr(array_stats, name)(array[..., moves], chain_axis=0, draw_axis=1, method=method, **options)
+        function = getattr(array_stats, name)
+        values[moves] = function(array[..., moves], chain_axis=0, draw_axis=1, method=method, **options)
     return torch.as_tensor(values, dtype=draws.dtype, device=draws.device)

@@ -1,14 +1,16 @@
 r"""Expectation propagation with Gaussian sites, all of them updated at once.
 
-The target is a Gaussian prior times factors, :math:`p(z) \propto p_0(z) \prod_n t_n(z)`. EP replaces each factor by a Gaussian *site*
-:math:`\exp(r_n^\top z - \tfrac12 z^\top Q_n z)` and makes the moments agree, one factor at a time: minimise
-:math:`KL(\text{tilted}_n \| q)`, the inclusive direction, where variational Bayes minimises :math:`KL(q \| p)`. That is a local
-matter: EP does not minimise :math:`KL(p \| q)`, need not converge, and its evidence is an estimate and not a bound.
+The target is a Gaussian prior times factors, :math:`p(z) \propto p_0(z) \prod_n t_n(z)`. EP replaces each factor by a
+Gaussian *site* :math:`\exp(r_n^\top z - \tfrac12 z^\top Q_n z)` and makes the moments agree, one factor at a time:
+minimise :math:`KL(\text{tilted}_n \| q)`, the inclusive direction, where variational Bayes minimises
+:math:`KL(q \| p)`. That is a local matter: EP does not minimise :math:`KL(p \| q)`, need not converge, and its evidence
+is an estimate and not a bound.
 
     run = run(probit_sites(design, labels), prior_mean, prior_cov, num_sites=len(labels), damping=0.5)
 
-Sources: Minka (2001), "Expectation propagation for approximate Bayesian inference"; Minka (2004), "Power EP"; Vehtari, Gelman et al.
-(2020), "Expectation propagation as a way of life", appendix A.1 (the parallel, damped updates); Rasmussen & Williams (2006), section 3.6.
+Sources: Minka (2001), "Expectation propagation for approximate Bayesian inference"; Minka (2004), "Power EP"; Vehtari,
+Gelman et al. (2020), "Expectation propagation as a way of life", appendix A.1 (the parallel, damped updates); Rasmussen
+& Williams (2006), section 3.6.
 """
 
 from __future__ import annotations
@@ -23,13 +25,14 @@ from torch import Tensor
 
 from elbo.densities import LOG_2PI, mvn_log_prob
 
-__all__ = ["Fit", "Sites", "Tilted", "cavities", "clutter_sites", "gaussian_sites", "linear_sites", "probit_sites", "quadrature_sites", "run"]
+__all__ = ["Fit", "Sites", "Tilted", "cavities", "clutter_sites", "gaussian_sites", "linear_sites", "probit_sites",
+           "quadrature_sites", "run"]
 
 
 class Sites(NamedTuple):
-    """Natural parameters of Gaussian factors: ``shift`` (..., dim) is r, ``precision`` (..., dim, dim) is Q, *any* symmetric matrix.
+    """Natural parameters of Gaussian factors: ``shift`` (..., dim) is r, ``precision`` (..., dim, dim) is Q.
 
-    A site is not a distribution: its precision may be negative, and is where a factor pulls mass apart.
+    A site is not a distribution: its precision is *any* symmetric matrix, and negative where a factor pulls mass apart.
     """
 
     shift: Tensor
@@ -37,7 +40,7 @@ class Sites(NamedTuple):
 
 
 class Tilted(NamedTuple):
-    """Moments of cavity times true factor: ``log_norm`` (sites,) nats, ``mean`` (sites, dim), ``cov`` (sites, dim, dim)."""
+    """Cavity times true factor: ``log_norm`` (sites,) nats, ``mean`` (sites, dim), ``cov`` (sites, dim, dim)."""
 
     log_norm: Tensor
     mean: Tensor
@@ -45,7 +48,7 @@ class Tilted(NamedTuple):
 
 
 TiltedMoments = Callable[[Tensor, Tensor, float], Tilted]
-"""``(cavity mean (sites, dim), cavity covariance (sites, dim, dim), power) -> Tilted``: all that EP needs to know of the factors."""
+"""``(cavity mean (sites, dim), cavity covariance (sites, dim, dim), power) -> Tilted``: what EP knows of the factors."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,8 @@ def run(
     .. math:: \text{cavity: } Q_{-n} = Q - \eta Q_n, \qquad
               \text{site: } Q_n \leftarrow Q_n + \delta\,\big[\tfrac1\eta (Q_{\backslash n} - Q_{-n}) - Q_n\big],
 
-    where :math:`Q_{\backslash n}` is the precision of the moment-matched tilted distribution, and the same for :math:`r`. Fixed points
-    for :math:`\eta \to 0` are those of variational Bayes (Minka 2004).
+    where :math:`Q_{\backslash n}` is the precision of the moment-matched tilted distribution, and the same for
+    :math:`r`. Fixed points for :math:`\eta \to 0` are those of variational Bayes (Minka 2004).
 
     Args:
         tilted: moments of cavity times factor to the power ``power``, for all sites at once.
@@ -133,7 +136,7 @@ def run(
 
 
 def cavities(prior: Sites, sites: Sites, power: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
-    r"""The approximation without each site in turn, :math:`Q - \eta Q_n`: means, covariances, and which of them are proper ``(sites,)``.
+    r"""The approximation without each site in turn, :math:`Q - \eta Q_n`: means, covariances, and which are proper.
 
     An improper cavity (its precision is not positive definite) is returned as a standard Gaussian and marked ``False``.
     """
@@ -142,7 +145,8 @@ def cavities(prior: Sites, sites: Sites, power: float = 1.0) -> tuple[Tensor, Te
 
 
 def gaussian_sites(shift: Tensor, precision: Tensor, log_scale: Tensor | float = 0.0) -> TiltedMoments:
-    r"""Factors that are Gaussian already, :math:`t_n(z) = e^{c_n} \exp(r_n^\top z - \tfrac12 z^\top Q_n z)`: EP is exact after a sweep."""
+    r"""Factors that are Gaussian already, :math:`t_n(z) = e^{c_n} \exp(r_n^\top z - \tfrac12 z^\top Q_n z)`: EP is
+    exact after a sweep."""
 
     def tilted(mean: Tensor, cov: Tensor, power: float) -> Tilted:
         cavity = _natural(mean, cov)
@@ -162,7 +166,8 @@ def linear_sites(design: Tensor, y: Tensor, noise_var: float) -> TiltedMoments:
 
 
 def probit_sites(design: Tensor, labels: Tensor) -> TiltedMoments:
-    r"""Probit regression, :math:`t_n(z) = \Phi(y_n a_n^\top z)`, in closed form; Rasmussen & Williams (2006), equations 3.58 and 3.82-3.85.
+    r"""Probit regression, :math:`t_n(z) = \Phi(y_n a_n^\top z)`, in closed form; Rasmussen & Williams (2006), equations
+    3.58 and 3.82-3.85.
 
     Args:
         design: ``(sites, dim)``. labels: ``(sites,)``, -1 or 1.
@@ -205,15 +210,15 @@ def clutter_sites(x: Tensor, weight: float, clutter_var: float) -> TiltedMoments
         share = torch.exp(signal - log_norm)  # probability that x_n is not clutter
         gain = torch.linalg.solve(cov + eye, cov).mT  # cov (cov + I)^-1
         step = torch.einsum("nde,ne->nd", gain, x - mean)
-        spread = share * (1 - share)
-        new_cov = cov - share[:, None, None] * gain @ cov + spread[:, None, None] * torch.einsum("nd,ne->nde", step, step)
+        between = (share * (1 - share))[:, None, None] * torch.einsum("nd,ne->nde", step, step)
+        new_cov = cov - share[:, None, None] * gain @ cov + between
         return Tilted(log_norm, mean + share.unsqueeze(-1) * step, new_cov)
 
     return tilted
 
 
 def quadrature_sites(log_factor: Callable[[Tensor], Tensor], design: Tensor, nodes: int = 601) -> TiltedMoments:
-    r"""Any factor of one projection, :math:`t_n(z) = f_n(a_n^\top z)`, by the trapezoid rule over eight cavity standard deviations.
+    r"""Any factor of one projection, :math:`t_n(z) = f_n(a_n^\top z)`: trapezoid rule over eight cavity deviations.
 
     Args:
         log_factor: ``(sites, nodes) -> (sites, nodes)`` nats; row n holds values of the projection for factor n.
@@ -237,12 +242,14 @@ def quadrature_sites(log_factor: Callable[[Tensor], Tensor], design: Tensor, nod
     return tilted
 
 
-def _matched_sites(tilted: TiltedMoments, prior: Sites, sites: Sites, power: float, diagonal: bool) -> tuple[Sites, int]:
+def _matched_sites(
+    tilted: TiltedMoments, prior: Sites, sites: Sites, power: float, diagonal: bool
+) -> tuple[Sites, int]:
     """The undamped new sites, and how many stayed as they were for want of a proper cavity or tilted Gaussian."""
     mean, cov, proper = cavities(prior, sites, power)
     _, new_mean, new_cov = tilted(mean, cov, power)
     if not (new_mean[proper].isfinite().all() and new_cov[proper].isfinite().all()):
-        raise ValueError("the tilted moments are not finite; look at the factors for data that are nan or have no probability")
+        raise ValueError("the tilted moments are not finite; look in the data for nan or for values without probability")
     if diagonal:
         new_cov = torch.diag_embed(new_cov.diagonal(dim1=-2, dim2=-1))
     proper = proper & _positive(new_cov)
@@ -256,7 +263,8 @@ def _matched_sites(tilted: TiltedMoments, prior: Sites, sites: Sites, power: flo
 def _damped(prior: Sites, sites: Sites, target: Sites, damping: float) -> Sites:
     """Move towards the target; halve the step while the sum would not be a distribution."""
     for _ in range(40):
-        moved = Sites(torch.lerp(sites.shift, target.shift, damping), torch.lerp(sites.precision, target.precision, damping))
+        moved = Sites(torch.lerp(sites.shift, target.shift, damping),
+                      torch.lerp(sites.precision, target.precision, damping))
         if _positive(_total(prior, moved).precision):
             return moved
         damping /= 2
@@ -264,7 +272,8 @@ def _damped(prior: Sites, sites: Sites, target: Sites, damping: float) -> Sites:
 
 
 def _log_evidence(tilted: TiltedMoments, prior: Sites, sites: Sites, power: float) -> Tensor:
-    r"""Minka (2001): :math:`\Phi(q) - \Phi(p_0) + \sum_n \tfrac1\eta[\log Z_n + \Phi(\text{cavity}_n) - \Phi(q)]`; nan with an improper cavity."""
+    r"""Minka (2001): :math:`\Phi(q) - \Phi(p_0) + \sum_n \tfrac1\eta[\log Z_n + \Phi(\text{cavity}_n) - \Phi(q)]`; nan
+    with an improper cavity."""
     mean, cov, proper = cavities(prior, sites, power)
     total = _log_partition(_total(prior, sites))
     terms = (tilted(mean, cov, power).log_norm + _log_partition(_natural(mean, cov)) - total) / power
@@ -288,7 +297,8 @@ def _moments(natural: Sites) -> tuple[Tensor, Tensor]:
 def _proper_moments(natural: Sites) -> tuple[Tensor, Tensor, Tensor]:
     proper = _positive(natural.precision)
     eye = torch.eye(natural.shift.shape[-1], dtype=natural.shift.dtype, device=natural.shift.device)
-    mean, cov = _moments(Sites(torch.where(proper[:, None], natural.shift, 0.0), torch.where(proper[:, None, None], natural.precision, eye)))
+    mean, cov = _moments(Sites(torch.where(proper[:, None], natural.shift, 0.0),
+                               torch.where(proper[:, None, None], natural.precision, eye)))
     return mean, cov, proper
 
 
@@ -297,7 +307,8 @@ def _positive(matrix: Tensor) -> Tensor:
 
 
 def _log_partition(natural: Sites) -> Tensor:
-    r""":math:`\Phi(r, Q) = \tfrac12 r^\top Q^{-1} r - \tfrac12\log|Q| + \tfrac D2 \log 2\pi`; nan where ``Q`` is not positive."""
+    r""":math:`\Phi(r, Q) = \tfrac12 r^\top Q^{-1} r - \tfrac12\log|Q| + \tfrac D2 \log 2\pi`; nan where ``Q`` is not
+    positive."""
     chol, info = torch.linalg.cholesky_ex(natural.precision)
     whitened = torch.linalg.solve_triangular(chol, natural.shift.unsqueeze(-1), upper=False).squeeze(-1)
     log_det = chol.diagonal(dim1=-2, dim2=-1).log().sum(-1)
@@ -321,4 +332,4 @@ def _check(damping: float, power: float, diagonal: bool, prior_cov: Tensor, num_
     if num_sites < 1:
         raise ValueError(f"num_sites must be at least 1, got {num_sites}")
     if diagonal and not torch.equal(prior_cov, torch.diag(prior_cov.diagonal())):
-        raise ValueError("a diagonal approximation needs a diagonal prior_cov; pass diagonal=False or fold the prior into a site")
+        raise ValueError("a diagonal approximation needs a diagonal prior_cov; pass diagonal=False or put it into a site")

@@ -1,13 +1,14 @@
 r"""Hamiltonian Monte Carlo for many chains at once.
 
-The book's Markov chain Monte Carlo: exact in the limit of many draws, and therefore the judge of what a variational family
-loses. A target is one function ``log_prob(z)``, ``(chains, dim) -> (chains,)``, known up to a constant in ``z`` and differentiable by
-autograd; chains never mix, so each may have a target of its own (one chain a data point, or one chain a simulated data set).
+The book's Markov chain Monte Carlo: exact in the limit of many draws, and therefore the judge of what a variational
+family loses. A target is one function ``log_prob(z)``, ``(chains, dim) -> (chains,)``, known up to a constant in ``z``
+and differentiable by autograd; chains never mix, so each may have a target of its own (one chain a data point, or one
+chain a simulated data set).
 
     run = sample(log_prob, initial, draws=500, warmup=300, leapfrog_steps=10, generator=generator)
 
-Sources: Duane, Kennedy, Pendleton & Roweth (1987); Neal (2011), "MCMC using Hamiltonian dynamics", section 5.2 (leapfrog) and 5.3
-(acceptance); Hoffman & Gelman (2014), section 3.2 (dual averaging of the step size).
+Sources: Duane, Kennedy, Pendleton & Roweth (1987); Neal (2011), "MCMC using Hamiltonian dynamics", section 5.2
+(leapfrog) and 5.3 (acceptance); Hoffman & Gelman (2014), section 3.2 (dual averaging of the step size).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Chain", "Draws", "StepSize", "Transition", "adapt", "leapfrog", "sample", "start", "start_adaptation", "step"]
+__all__ = ["Chain", "Draws", "StepSize", "Transition", "adapt", "leapfrog", "sample", "start", "start_adaptation",
+           "step"]
 
 LogProb = Callable[[Tensor], Tensor]
 Generators = torch.Generator | Sequence[torch.Generator]
@@ -37,7 +39,7 @@ class Chain(NamedTuple):
 
 
 class Transition(NamedTuple):
-    """What one Metropolis step did: acceptance probability (chains,), accepted (chains,), energy error (chains,), diverged (chains,)."""
+    """What one Metropolis step did: acceptance probability, accepted, energy error in nats, diverged; each (chains,)."""
 
     accept_prob: Tensor
     accepted: Tensor
@@ -48,7 +50,8 @@ class Transition(NamedTuple):
 class StepSize(NamedTuple):
     r"""State of dual averaging, Hoffman & Gelman (2014), algorithm 5; every field is ``(chains,)`` but ``count``.
 
-    ``log_step`` is what the next transition uses while adapting, ``log_average`` what is frozen afterwards, ``shrink`` is :math:`\mu`.
+    ``log_step`` is what the next transition uses while adapting, ``log_average`` what is frozen afterwards, ``shrink``
+    is :math:`\mu`.
     """
 
     log_step: Tensor
@@ -67,7 +70,8 @@ class Draws:
         log_prob: ``(chains, draws)``, the target's value in nats, up to its constant.
         accept_prob: ``(chains, draws)``, Metropolis acceptance probabilities after warm-up.
         step_size: ``(chains,)``, the step size that was frozen when warm-up ended.
-        divergences: ``(chains,)``, trajectories after warm-up whose energy error was not finite or above 1000 nats (all rejected).
+        divergences: ``(chains,)``, trajectories after warm-up whose energy error was not finite or above 1000 nats (all
+            rejected).
         gradients: gradient evaluations of each chain, warm-up included (the cost).
         last: the final state, from which a further run can start.
     """
@@ -91,11 +95,14 @@ def start(log_prob: LogProb, initial: Tensor) -> Chain:
         raise ValueError(f"initial must be (chains, dim), got {tuple(initial.shape)}; for one chain add a leading axis")
     state = _evaluate(log_prob, initial)
     if state.log_prob.shape != initial.shape[:1]:
-        raise ValueError(f"log_prob must return (chains,) = ({len(initial)},), got {tuple(state.log_prob.shape)}; do not reduce over chains")
+        shape = tuple(state.log_prob.shape)
+        raise ValueError(f"log_prob must return (chains,) = ({len(initial)},), got {shape}; do not reduce over chains")
     bad = ~(state.log_prob.isfinite() & state.grad.isfinite().all(-1))
     if bad.any():
         which = bad.nonzero().flatten().tolist()[:5]
-        raise ValueError(f"log_prob or its gradient is not finite where chains {which} start; choose initial points inside the support")
+        raise ValueError(
+            f"log_prob or its gradient is not finite where chains {which} start; choose initial points inside the support"
+        )
     return state
 
 
@@ -124,15 +131,17 @@ def leapfrog(log_prob: LogProb, state: Chain, momentum: Tensor, step_size: Tenso
 def step(
     log_prob: LogProb, state: Chain, step_size: Tensor, leapfrog_steps: int, generator: Generators, jitter: float = 0.0
 ) -> tuple[Chain, Transition]:
-    r"""One transition: fresh momentum, ``leapfrog_steps`` leapfrogs, Metropolis with probability :math:`\min(1, e^{-\Delta H})`.
+    r"""One transition: fresh momentum, ``leapfrog_steps`` leapfrogs, Metropolis with probability
+    :math:`\min(1, e^{-\Delta H})`.
 
-    A trajectory that leaves the support or diverges (``nan``, ``inf`` or an energy error above 1000 nats) is rejected and flagged.
+    A trajectory that leaves the support or diverges (``nan``, ``inf`` or an energy error above 1000 nats) is rejected
+    and flagged.
 
     Args:
         step_size: ``(chains,)`` or a scalar tensor.
         generator: one for all chains, or a sequence with one for each (then a chain does not depend on its company).
-        jitter: each trajectory multiplies its step size by a uniform draw from ``[1 - jitter, 1 + jitter]``; breaks the periodic
-            orbits that a fixed length has on a Gaussian.
+        jitter: each trajectory multiplies its step size by a uniform draw from ``[1 - jitter, 1 + jitter]``; breaks the
+            periodic orbits that a fixed length has on a Gaussian.
     """
     momentum, uniforms = _noise(state.z, generator)
     epsilon = step_size * (1 + jitter * (2 * uniforms[:, 1] - 1))
@@ -191,7 +200,8 @@ def sample(
     Args:
         log_prob: ``(chains, dim) -> (chains,)`` nats, up to a constant; differentiable. Nothing is reduced over chains.
         initial: ``(chains, dim)``; device and precision follow it.
-        draws, warmup, thin: ``draws`` are kept, every ``thin``-th, after ``warmup`` transitions. No warm-up, no adaptation.
+        draws, warmup, thin: ``draws`` are kept, every ``thin``-th, after ``warmup`` transitions. No warm-up, no
+            adaptation.
         leapfrog_steps: gradients of one transition.
         step_size: where adaptation starts (found by doubling or halving when absent); required without warm-up.
         target_accept: mean acceptance that adaptation aims at; 0.65 to 0.9 is the useful range.
@@ -245,20 +255,21 @@ def _noise(z: Tensor, generator: Generators) -> tuple[Tensor, Tensor]:
     if isinstance(generator, torch.Generator):
         return torch.randn(z.shape, generator=generator, **kind), torch.rand(len(z), 2, generator=generator, **kind)
     if len(generator) != len(z):
-        raise ValueError(f"{len(generator)} generators for {len(z)} chains; pass one for each chain, or a single one for all")
-    drawn = [(torch.randn(z.shape[1:], generator=one, **kind), torch.rand(2, generator=one, **kind)) for one in generator]
+        raise ValueError(f"{len(generator)} generators for {len(z)} chains; pass one for each chain, or one for all")
+    shape = z.shape[1:]
+    drawn = [(torch.randn(shape, generator=one, **kind), torch.rand(2, generator=one, **kind)) for one in generator]
     return torch.stack([momentum for momentum, _ in drawn]), torch.stack([uniforms for _, uniforms in drawn])
 
 
 def _first_step_size(log_prob: LogProb, state: Chain, generator: Generators) -> Tensor:
-    """Double or halve from 0.1 until one leapfrog is accepted about half the time; Hoffman & Gelman (2014), algorithm 4."""
+    """Double or halve from 0.1 until a leapfrog is accepted half the time; Hoffman & Gelman (2014), algorithm 4."""
     momentum, _ = _noise(state.z, generator)
     step_size = torch.full_like(state.log_prob, 0.1)
     direction = torch.zeros_like(step_size)
     for _ in range(40):
         proposal, end = leapfrog(log_prob, state, momentum, step_size, 1)
         change = proposal.log_prob - state.log_prob - 0.5 * (end.square() - momentum.square()).sum(-1)
-        wanted = torch.where(change > -0.6931, torch.ones_like(change), -torch.ones_like(change))  # nan compares false: halve
+        wanted = torch.where(change > -math.log(2), 1.0, -1.0).to(change)  # nan compares false: halve
         direction = torch.where(direction == 0, wanted, direction)
         moving = wanted == direction
         if not moving.any():
@@ -267,7 +278,8 @@ def _first_step_size(log_prob: LogProb, state: Chain, generator: Generators) -> 
     return step_size
 
 
-def _check(draws: int, warmup: int, leapfrog_steps: int, thin: int, step_size: float | None, target_accept: float) -> None:
+def _check(draws: int, warmup: int, leapfrog_steps: int, thin: int, step_size: float | None,
+           target_accept: float) -> None:
     if min(draws, leapfrog_steps, thin) < 1 or warmup < 0:
         raise ValueError("draws, leapfrog_steps and thin must be at least 1 and warmup at least 0")
     if step_size is not None and not step_size > 0:

@@ -18,14 +18,16 @@ from elbo.models.regression import LinearRegression
 __all__ = ["correlated_gaussian", "regression_check"]
 
 
-def correlated_gaussian(correlation: float, chains: int, draws: int, leapfrog_steps: int, seed: int, shown: int = 250) -> pd.DataFrame:
+def correlated_gaussian(correlation: float, chains: int, draws: int, leapfrog_steps: int, seed: int,
+                        shown: int = 250) -> pd.DataFrame:
     """HMC and mean-field on the Gaussian of figure 1.
 
     Returns:
-        Tidy frame. ``part = "draw"``: ``z1, z2`` of the first chain; ``"trajectory"``: the leapfrogs of one transition; ``"ellipse"``: two
-        standard deviations, ``law`` exact and exclusive. ``"energy"``: ``step_size``, mean absolute ``energy_error`` over the chains after a
-        trajectory of fixed length, ``se``. ``"variance"``: ``gradients`` of one chain, ``rmse`` over chains of its estimate of Var(z1),
-        ``se``; the constant ``bias`` of the mean-field variance.
+        Tidy frame. ``part = "draw"``: ``z1, z2`` of the first chain; ``"trajectory"``: the leapfrogs of one transition;
+        ``"ellipse"``: two standard deviations, ``law`` exact and exclusive. ``"energy"``: ``step_size``, mean absolute
+        ``energy_error`` over the chains after a trajectory of fixed length, ``se``. ``"variance"``: ``gradients`` of
+        one chain, ``rmse`` over chains of its estimate of Var(z1), ``se``; the constant ``bias`` of the mean-field
+        variance.
     """
     mean = torch.zeros(2, dtype=torch.float64)
     cov = torch.tensor([[1.0, correlation], [correlation, 1.0]], dtype=torch.float64)
@@ -52,8 +54,8 @@ def regression_check(chains: int, draws: int, leapfrog_steps: int, seed: int, wa
     """HMC against the closed form of Bayesian linear regression on the diabetes data.
 
     Returns:
-        The columns of :func:`elbo.inference.diagnostics.summary`, and per coefficient ``exact_mean, exact_sd``, and ``z``, the error of the
-        mean in its own standard errors.
+        The columns of :func:`elbo.inference.diagnostics.summary`, and per coefficient ``exact_mean, exact_sd``, and
+        ``z``, the error of the mean in its own standard errors.
     """
     design, target = diabetes()
     model = LinearRegression(prior_sd=1.0, noise_sd=0.7)
@@ -61,7 +63,8 @@ def regression_check(chains: int, draws: int, leapfrog_steps: int, seed: int, wa
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(chains, len(mean), generator=generator, dtype=torch.float64)
     run = hmc.sample(
-        lambda w: model.log_joint(design, target, w), start, draws=draws, warmup=warmup, leapfrog_steps=leapfrog_steps, generator=generator
+        lambda w: model.log_joint(design, target, w), start, draws=draws, warmup=warmup, leapfrog_steps=leapfrog_steps,
+        generator=generator
     )
     table = diagnostics.summary(run.z, [f"w{index + 1}" for index in range(len(mean))])
     table = table.assign(exact_mean=mean.numpy(), exact_sd=cov.diagonal().sqrt().numpy())
@@ -83,7 +86,8 @@ def _trajectory(log_prob: hmc.LogProb, step_size: float, steps: int) -> Tensor:
     return torch.stack(path)
 
 
-def _energy_errors(log_prob: hmc.LogProb, start: Tensor, generator: torch.Generator, length: float = 1.6) -> pd.DataFrame:
+def _energy_errors(log_prob: hmc.LogProb, start: Tensor, generator: torch.Generator,
+                   length: float = 1.6) -> pd.DataFrame:
     state = hmc.start(log_prob, start)
     momentum = torch.randn(start.shape, generator=generator, dtype=start.dtype)
     rows = []
@@ -101,7 +105,8 @@ def _variance_errors(run: hmc.Draws, leapfrog_steps: int) -> pd.DataFrame:
     for count in np.unique(np.geomspace(4, draws, 14).astype(int)):
         squared_error = (run.z[:, :count, 0].square().mean(1) - 1).square()  # (chains,); the exact variance is 1
         rmse = squared_error.mean().sqrt().item()
-        rows.append({"part": "variance", "gradients": count * leapfrog_steps, "rmse": rmse, "se": _se(squared_error) / (2 * rmse)})
+        rows.append({"part": "variance", "gradients": count * leapfrog_steps, "rmse": rmse,
+                     "se": _se(squared_error) / (2 * rmse)})
     return pd.DataFrame(rows)
 
 

@@ -1,7 +1,8 @@
 r"""Minka's clutter problem: where expectation propagation and variational Bayes differ, against quadrature.
 
-One unknown :math:`z \sim N(0, 100)`; each observation is :math:`N(z, 1)` with probability :math:`1 - w`, and clutter, :math:`N(0, a)`, with
-probability :math:`w`. The posterior is a mixture of :math:`2^n` Gaussians; in one dimension an even grid integrates it to rounding.
+One unknown :math:`z \sim N(0, 100)`; each observation is :math:`N(z, 1)` with probability :math:`1 - w`, and clutter,
+:math:`N(0, a)`, with probability :math:`w`. The posterior is a mixture of :math:`2^n` Gaussians; in one dimension an
+even grid integrates it to rounding.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from elbo.densities import LOG_2PI
-from elbo.experiments.blei_2017.divergences import best_gaussian
+from elbo.experiments.blei_2017.divergences import best_gaussian, gaussian_density
 from elbo.inference import ep
 
 __all__ = ["Posterior", "clutter", "exact_posterior", "log_factor", "most_gained", "power_path", "simulate"]
@@ -27,7 +28,7 @@ POWERS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 class Posterior(NamedTuple):
-    """The exact answer on a grid: ``grid``, ``log_density`` (points,); ``log_evidence``, ``mean`` and ``sd`` are floats."""
+    """The exact answer: ``grid`` and ``log_density`` (points,); numbers ``log_evidence``, ``mean`` and ``sd``."""
 
     grid: Tensor
     log_density: Tensor
@@ -54,7 +55,8 @@ def log_factor(x: Tensor, weight: float, z: Tensor) -> Tensor:
 def exact_posterior(x: Tensor, weight: float, points: int = 6001) -> Posterior:
     """Posterior, evidence and moments by the trapezoid rule on ``[-60, 60]`` (the prior's six standard deviations)."""
     grid = torch.linspace(-60, 60, points, dtype=torch.float64)
-    log_joint = log_factor(x, weight, grid[None]).sum(0) - 0.5 * (grid.square() / PRIOR_VAR + LOG_2PI + math.log(PRIOR_VAR))
+    log_prior = -0.5 * (grid.square() / PRIOR_VAR + LOG_2PI + math.log(PRIOR_VAR))
+    log_joint = log_factor(x, weight, grid[None]).sum(0) + log_prior
     log_evidence = torch.logsumexp(log_joint, 0) + math.log(120 / (points - 1))
     mass = torch.softmax(log_joint, 0)
     mean = (mass * grid).sum()
@@ -66,18 +68,21 @@ def clutter(n: int, weight: float, data_sets: int, seed: int, points: int = 201)
     """EP and the best Gaussian of the ELBO on simulated clutter problems, both against the integral.
 
     Returns:
-        Tidy frame. ``part = "data set"``: per ``data_set`` and ``law`` (ep, exclusive), ``sd_ratio`` (approximate over exact standard
-        deviation), ``mean_error`` (in exact standard deviations), ``evidence_gap`` (estimate or bound minus exact log-evidence, nats),
-        ``converged``. For the data set of :func:`most_gained`: ``part = "density"``, ``law`` (exact
-        too), ``z``, ``value``; ``part = "site"``, ``z`` the observation, ``value`` the precision of its EP site.
+        Tidy frame. ``part = "data set"``: per ``data_set`` and ``law`` (ep, exclusive), ``sd_ratio`` (approximate over
+        exact standard deviation), ``mean_error`` (in exact standard deviations), ``evidence_gap`` (estimate or bound
+        minus exact log-evidence, nats), ``converged``. For the data set of :func:`most_gained`: ``part = "density"``,
+        ``law`` (exact too), ``z``, ``value``; ``part = "site"``, ``z`` the observation, ``value`` the precision of its
+        EP site.
     """
     problems = _problems(n, weight, data_sets, seed)
     solved = [_solve(x, weight) for x in problems]
     rows = []
     for index, (truth, _, answers) in enumerate(solved):
         for law, (mean, sd, log_evidence, converged) in answers.items():
-            rows.append({"part": "data set", "data_set": index, "law": law, "sd_ratio": sd / truth.sd, "converged": converged,
-                         "mean_error": (mean - truth.mean) / truth.sd, "evidence_gap": log_evidence - truth.log_evidence})
+            rows.append({"part": "data set", "data_set": index, "law": law, "sd_ratio": sd / truth.sd,
+                         "converged": converged,
+                         "mean_error": (mean - truth.mean) / truth.sd,
+                         "evidence_gap": log_evidence - truth.log_evidence})
     table = pd.DataFrame(rows)
     index = most_gained(table)
     shown = _shown(problems[index], *solved[index], points)
@@ -85,7 +90,7 @@ def clutter(n: int, weight: float, data_sets: int, seed: int, points: int = 201)
 
 
 def most_gained(table: pd.DataFrame) -> int:
-    """The data set of :func:`clutter` on which EP's deviation gains most over that of the ELBO, of those where EP converged."""
+    """The data set on which EP's deviation gains most over that of the ELBO, of those where EP converged."""
     solved = table[table["part"] == "data set"]
     good = solved[solved["converged"].astype(bool)].pivot(index="data_set", columns="law", values="sd_ratio").dropna()
     if good.empty:
@@ -98,14 +103,16 @@ def power_path(n: int, weight: float, seed: int, data_set: int, powers: Sequence
     """Power EP between variational Bayes (power to zero) and EP (power one), on one data set of :func:`clutter`.
 
     Returns:
-        One row a power: ``law`` ("ep"; "exclusive" with power 0, by direct optimisation; "exact"), ``power, mean, sd, log_evidence``.
+        One row a power: ``law`` ("ep"; "exclusive" with power 0, by direct optimisation; "exact"), ``power, mean, sd,
+            log_evidence``.
     """
     x = _problems(n, weight, data_set + 1, seed)[-1]
     truth = exact_posterior(x, weight)
     bound = _exclusive(truth)
     rows = [
         {"law": "exact", "mean": truth.mean, "sd": truth.sd, "log_evidence": truth.log_evidence},
-        {"law": "exclusive", "power": 0.0, "mean": bound["mean"], "sd": bound["sd"], "log_evidence": truth.log_evidence - bound["divergence"]},
+        {"law": "exclusive", "power": 0.0, "mean": bound["mean"], "sd": bound["sd"],
+         "log_evidence": truth.log_evidence - bound["divergence"]},
     ]
     sites = ep.quadrature_sites(lambda z: log_factor(x, weight, z), torch.ones_like(x))
     for power in powers:
@@ -149,7 +156,6 @@ def _shown(x: Tensor, truth: Posterior, fit: ep.Fit, answers: dict, points: int)
     z = truth.grid[kept]
     frames = [pd.DataFrame({"part": "density", "law": "exact", "z": z, "value": truth.log_density[kept].exp()})]
     for law, (mean, sd, *_) in answers.items():
-        density = torch.exp(-0.5 * ((z - mean) / sd).square()) / (sd * math.sqrt(2 * math.pi))
-        frames.append(pd.DataFrame({"part": "density", "law": law, "z": z, "value": density}))
+        frames.append(pd.DataFrame({"part": "density", "law": law, "z": z, "value": gaussian_density(z, mean, sd)}))
     precision = fit.sites.precision.flatten()
     return [*frames, pd.DataFrame({"part": "site", "law": "ep", "z": x.flatten(), "value": precision})]

@@ -1,8 +1,8 @@
-r"""What the direction of a divergence does: figure 1 of Blei et al. (2017), a target with two modes, and the family in between.
+r"""What the direction of a divergence does: figure 1 of Blei et al. (2017), a target with two modes, what is between.
 
-The family is Amari's in Minka's (2005) notation, :math:`D_a(p\|q) = \frac{1}{a(1-a)}\big(1 - \int p^a q^{1-a}\big)`, which contains
-both Kullback-Leibler divergences as limits: :math:`KL(q\|p)` for :math:`a \to 0` (exclusive, variational Bayes), :math:`KL(p\|q)` for
-:math:`a \to 1` (inclusive, moment matching).
+The family is Amari's in Minka's (2005) notation, :math:`D_a(p\|q) = \frac{1}{a(1-a)}\big(1 - \int p^a q^{1-a}\big)`,
+which contains both Kullback-Leibler divergences as limits: :math:`KL(q\|p)` for :math:`a \to 0` (exclusive, variational
+Bayes), :math:`KL(p\|q)` for :math:`a \to 1` (inclusive, moment matching).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ __all__ = [
     "coordinate_ascent",
     "correlated_gaussian",
     "ellipse",
+    "gaussian_density",
     "log_mixture",
     "moment_match",
     "two_modes",
@@ -39,8 +40,10 @@ TWO_MODES = ((0.6, -1.8, 0.5), (0.4, 2.0, 0.8))
 def coordinate_ascent(mean: Tensor, precision: Tensor, start: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
     r"""Mean-field q for a Gaussian target: each update is the conditional mean given the other factors' means.
 
-    Blei et al. (2017), algorithm 1, with :math:`q_i(z_i) \propto \exp E_{-i}[\log p(z)] = N(\mu_i - \Lambda_{ii}^{-1} \sum_{j \ne i}
-    \Lambda_{ij}(m_j - \mu_j),\; \Lambda_{ii}^{-1})`.
+    Blei et al. (2017), algorithm 1, with
+
+    .. math:: q_i(z_i) \propto \exp E_{-i}[\log p(z)]
+              = N\big(\mu_i - \Lambda_{ii}^{-1} \sum_{j \ne i} \Lambda_{ij}(m_j - \mu_j),\; \Lambda_{ii}^{-1}\big)
 
     Returns:
         The means after every single update, ``(1 + sweeps * dim, dim)``, and the variances ``(dim,)``.
@@ -56,7 +59,7 @@ def coordinate_ascent(mean: Tensor, precision: Tensor, start: Tensor, sweeps: in
 
 
 def moment_match(mean: Tensor, cov: Tensor, prior_var: float = 100.0) -> tuple[Tensor, Tensor]:
-    """Factorised Gaussian with the target's moments, by expectation propagation with the whole target as one site; mean, variances."""
+    """Mean and variances of the factorised Gaussian that EP finds with the whole target as its one site."""
     precision = torch.linalg.inv(cov)
     prior_cov = prior_var * torch.eye(len(mean), dtype=mean.dtype)
     factor = ep.gaussian_sites((precision @ mean)[None], (precision - torch.linalg.inv(prior_cov))[None])
@@ -68,9 +71,10 @@ def correlated_gaussian(correlation: float, sweeps: int = 60, points: int = 121)
     r"""A correlated Gaussian and its two factorised neighbours (Blei et al. 2017, figure 1, and what EP makes of it).
 
     Returns:
-        Tidy frame. ``part = "ellipse"``: outline of two standard deviations, ``z1, z2``, for ``law`` in exact, exclusive, inclusive.
-        ``part = "path"``: the means of coordinate ascent. ``part = "variance"``: over a grid of correlations, ``variance`` found by the
-        algorithm, ``closed_form``, and the divergences ``kl_q_p``, ``kl_p_q`` in nats; both coordinates agree, the first is given.
+        Tidy frame. ``part = "ellipse"``: outline of two standard deviations, ``z1, z2``, for ``law`` in exact,
+        exclusive, inclusive. ``part = "path"``: the means of coordinate ascent. ``part = "variance"``: over a grid of
+        correlations, ``variance`` found by the algorithm, ``closed_form``, and the divergences ``kl_q_p``, ``kl_p_q``
+        in nats; both coordinates agree, the first is given.
     """
     mean = torch.zeros(2, dtype=torch.float64)
     cov = _unit_cov(correlation)
@@ -78,7 +82,8 @@ def correlated_gaussian(correlation: float, sweeps: int = 60, points: int = 121)
     path, exclusive = coordinate_ascent(mean, torch.linalg.inv(cov), start, sweeps)
     matched_mean, inclusive = moment_match(mean, cov)
     frames = [pd.DataFrame({"part": "path", "law": "exclusive", "z1": path[:, 0], "z2": path[:, 1]})]
-    for law, centre, scale in (("exact", mean, cov), ("exclusive", path[-1], exclusive.diag()), ("inclusive", matched_mean, inclusive.diag())):
+    for law, centre, scale in (("exact", mean, cov), ("exclusive", path[-1], exclusive.diag()),
+                               ("inclusive", matched_mean, inclusive.diag())):
         outline = ellipse(centre, scale, points)
         frames.append(pd.DataFrame({"part": "ellipse", "law": law, "z1": outline[:, 0], "z2": outline[:, 1]}))
     grid = sorted({*np.round(np.linspace(0, 0.98, 15), 2).tolist(), round(correlation, 6)})
@@ -87,13 +92,15 @@ def correlated_gaussian(correlation: float, sweeps: int = 60, points: int = 121)
 
 
 def alpha_divergence(log_p: Tensor, grid: Tensor, mean: Tensor, log_sd: Tensor, alpha: float) -> Tensor:
-    r"""Divergence between a density on a grid and a Gaussian, in the Rényi scaling: :math:`-\frac{1}{a(1-a)} \log \int p^a q^{1-a}`.
+    r"""Divergence between a density on a grid and a Gaussian, in the Rényi scaling:
+    :math:`-\frac{1}{a(1-a)} \log \int p^a q^{1-a}`.
 
-    A monotone function of Amari's :math:`D_a` with the same minimiser and the same limits: :math:`KL(q\|p)` at 0, :math:`KL(p\|q)` at 1;
-    equal to Rényi's :math:`D_a(p\|q) / a` in between.
+    A monotone function of Amari's :math:`D_a` with the same minimiser and the same limits: :math:`KL(q\|p)` at 0,
+    :math:`KL(p\|q)` at 1; equal to Rényi's :math:`D_a(p\|q) / a` in between.
 
     Args:
-        log_p: ``(points,)``, normalised log-density on ``grid`` ``(points,)``, which must be even. mean, log_sd: scalars.
+        log_p: ``(points,)``, normalised log-density on ``grid`` ``(points,)``, which must be even. mean, log_sd:
+            scalars.
 
     Returns:
         A scalar, nats, by the trapezoid rule.
@@ -108,7 +115,7 @@ def alpha_divergence(log_p: Tensor, grid: Tensor, mean: Tensor, log_sd: Tensor, 
 
 
 def best_gaussian(log_p: Tensor, grid: Tensor, alpha: float, starts: Sequence[tuple[float, float]]) -> pd.DataFrame:
-    """Local minima of :func:`alpha_divergence` over Gaussians, one row a start ``(mean, sd)``: ``mean, sd, divergence``; quasi-Newton."""
+    """Local minima of :func:`alpha_divergence` over Gaussians, by quasi-Newton: ``mean, sd, divergence``, a row a start."""
 
     def objective(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         free = torch.tensor(parameters, dtype=grid.dtype, requires_grad=True)
@@ -123,6 +130,11 @@ def best_gaussian(log_p: Tensor, grid: Tensor, alpha: float, starts: Sequence[tu
     return pd.DataFrame(rows)
 
 
+def gaussian_density(z: Tensor, mean: float, sd: float) -> Tensor:
+    """Density of ``N(mean, sd^2)`` at ``z``."""
+    return torch.exp(-0.5 * ((z - mean) / sd).square()) / (sd * math.sqrt(2 * math.pi))
+
+
 def log_mixture(grid: Tensor, components: Sequence[tuple[float, float, float]] = TWO_MODES) -> Tensor:
     """Log-density of a one-dimensional mixture of Gaussians given as ``(weight, mean, sd)``; ``(points,)`` nats."""
     weight, mean, sd = torch.tensor(components, dtype=grid.dtype).T
@@ -131,12 +143,14 @@ def log_mixture(grid: Tensor, components: Sequence[tuple[float, float, float]] =
 
 
 def two_modes(points: int = 201) -> pd.DataFrame:
-    """Which Gaussian is nearest to a target with two modes? Densities, and the divergence left when only the mean is held fixed.
+    """Which Gaussian is nearest to a target with two modes? Densities, and the divergence left when only the mean is
+    held fixed.
 
     Returns:
-        ``part = "density"``: ``law`` (exact, exclusive and its local optima exclusive-second and -third, inclusive), ``z``, ``value`` (density).
-        ``part = "profile"``: ``law`` (exclusive, inclusive), ``z`` the mean held fixed, ``value`` the least divergence in nats.
-        ``part = "optimum"``: the optima, ``z`` the mean, ``sd``, ``value`` the divergence.
+        ``part = "density"``: ``law`` (exact, exclusive and its local optima exclusive-second and -third, inclusive),
+        ``z``, ``value`` (density). ``part = "profile"``: ``law`` (exclusive, inclusive), ``z`` the mean held fixed,
+        ``value`` the least divergence in nats. ``part = "optimum"``: the optima, ``z`` the mean, ``sd``, ``value`` the
+        divergence.
     """
     grid = _grid()
     log_p = log_mixture(grid)
@@ -144,20 +158,22 @@ def two_modes(points: int = 201) -> pd.DataFrame:
     optima = _optima(log_p, grid)
     frames = [pd.DataFrame({"part": "density", "law": "exact", "z": shown, "value": log_mixture(shown).exp()})]
     for law, mean, sd in optima[["law", "z", "sd"]].itertuples(index=False):
-        density = torch.exp(-0.5 * ((shown - mean) / sd).square()) / (sd * math.sqrt(2 * math.pi))
-        frames.append(pd.DataFrame({"part": "density", "law": law, "z": shown, "value": density}))
+        frames.append(pd.DataFrame({"part": "density", "law": law, "z": shown, "value": gaussian_density(shown, mean, sd)}))
     for law, alpha in (("exclusive", 0.0), ("inclusive", 1.0)):
         means = np.linspace(-3.5, 4, 61)
-        frames.append(pd.DataFrame({"part": "profile", "law": law, "z": means, "value": [_profile(log_p, grid, alpha, m) for m in means]}))
+        frames.append(pd.DataFrame({"part": "profile", "law": law, "z": means,
+                                    "value": [_profile(log_p, grid, alpha, m) for m in means]}))
     return pd.concat([*frames, optima], ignore_index=True)
 
 
-def alpha_family(alphas: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0), steps: int = 41, points: int = 201) -> pd.DataFrame:
+def alpha_family(alphas: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0), steps: int = 41,
+                 points: int = 201) -> pd.DataFrame:
     """The nearest Gaussian to the same target as the divergence moves from exclusive to inclusive.
 
     Returns:
-        ``part = "density"``: ``alpha`` of ``alphas``, ``z``, ``value``. ``part = "optimum"``: ``alpha`` on a grid of ``steps``, the global
-        optimum's ``mean`` and ``sd``. ``part = "exact"``: the target's density, and in ``mean``, ``sd`` its moments.
+        ``part = "density"``: ``alpha`` of ``alphas``, ``z``, ``value``. ``part = "optimum"``: ``alpha`` on a grid of
+        ``steps``, the global optimum's ``mean`` and ``sd``. ``part = "exact"``: the target's density, and in ``mean``,
+        ``sd`` its moments.
     """
     grid = _grid()
     log_p = log_mixture(grid)
@@ -170,7 +186,7 @@ def alpha_family(alphas: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0), steps: i
         best = found.loc[found["divergence"].idxmin()]
         frames.append(pd.DataFrame([{"part": "optimum", "alpha": alpha, **best}]))
         if alpha in alphas:
-            density = torch.exp(-0.5 * ((shown - best["mean"]) / best["sd"]).square()) / (best["sd"] * math.sqrt(2 * math.pi))
+            density = gaussian_density(shown, best["mean"], best["sd"])
             frames.append(pd.DataFrame({"part": "density", "alpha": alpha, "z": shown, "value": density}))
     return pd.concat(frames, ignore_index=True)
 
@@ -192,7 +208,8 @@ def _variances(rho: float) -> list[dict]:
     rows = []
     for law, variance, closed in (("exclusive", exclusive, 1 - rho**2), ("inclusive", inclusive, 1.0)):
         kl_q_p, kl_p_q = mvn_kl(mean, variance.diag(), mean, cov), mvn_kl(mean, cov, mean, variance.diag())
-        rows.append({"part": "variance", "law": law, "correlation": rho, "variance": variance[0].item(), "closed_form": closed,
+        rows.append({"part": "variance", "law": law, "correlation": rho, "variance": variance[0].item(),
+                     "closed_form": closed,
                      "kl_q_p": kl_q_p.item(), "kl_p_q": kl_p_q.item()})
     return rows
 
@@ -225,4 +242,5 @@ def _profile(log_p: Tensor, grid: Tensor, alpha: float, mean: float) -> float:
 
     coarse = [value(log_sd) for log_sd in np.linspace(-1.2, 1.4, 14)]
     near = np.linspace(-1.2, 1.4, 14)[int(np.argmin(coarse))]
-    return optimize.minimize_scalar(value, bounds=(near - 0.2, near + 0.2), method="bounded", options={"xatol": 1e-7}).fun
+    return optimize.minimize_scalar(value, bounds=(near - 0.2, near + 0.2), method="bounded",
+                                    options={"xatol": 1e-7}).fun

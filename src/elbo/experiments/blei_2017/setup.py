@@ -1,7 +1,7 @@
-r"""The set-up as numbers: :math:`\log p(x) = \mathrm{ELBO}(q) + KL(q \| p(z \mid x))` on two models whose three terms are known.
+r"""The set-up as numbers: :math:`\log p(x) = \mathrm{ELBO}(q) + KL(q \| p(z \mid x))` where all three are known.
 
-Factor analysis has local latents (the scores of one datum); Bayesian linear regression has global ones (the coefficients). The bound, the
-gap and the evidence come from three separate formulas, so that their sum says something.
+Factor analysis has local latents (the scores of one datum); Bayesian linear regression has global ones (the
+coefficients). The bound, the gap and the evidence come from three separate formulas, so that their sum says something.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Bound = Callable[[Tensor, Tensor], Tensor]
 
 
 def diabetes() -> tuple[Tensor, Tensor]:
-    """The diabetes data that scikit-learn bundles, standardised: design ``(442, 10)`` and target ``(442,)``, float64."""
+    """The diabetes data that scikit-learn bundles, standardised, float64: design ``(442, 10)``, target ``(442,)``."""
     design, target = load_diabetes(return_X_y=True)
     design = (design - design.mean(0)) / design.std(0)
     return torch.tensor(design), torch.tensor((target - target.mean()) / target.std())
@@ -42,13 +42,15 @@ def both_sides(seed: int = 0) -> pd.DataFrame:
     """Evidence, bound and gap for three choices of q on both models, total nats.
 
     Returns:
-        One row a model and a ``q`` (prior, mean-field, exact): ``log_evidence, elbo, kl``, and ``difference``, log_evidence - (elbo + kl).
+        One row a model and a ``q`` (prior, mean-field, exact): ``log_evidence, elbo, kl``, and ``difference``,
+        log_evidence - (elbo + kl).
     """
     rows = []
     for name, (mean, cov, elbo, _, log_evidence, prior_var) in _twins(seed).items():
         identity = torch.eye(len(mean), dtype=mean.dtype)
         mean_field = torch.diag(1 / torch.linalg.inv(cov).diagonal())
-        for law, q in (("prior", (0 * mean, prior_var * identity)), ("mean-field", (mean, mean_field)), ("exact", (mean, cov))):
+        choices = {"prior": (0 * mean, prior_var * identity), "mean-field": (mean, mean_field), "exact": (mean, cov)}
+        for law, q in choices.items():
             bound, gap = elbo(*q).item(), mvn_kl(*q, mean, cov).item()
             rows.append({"model": name, "q": law, "log_evidence": log_evidence, "elbo": bound, "kl": gap,
                          "difference": log_evidence - (bound + gap)})
@@ -56,24 +58,26 @@ def both_sides(seed: int = 0) -> pd.DataFrame:
 
 
 def decomposition(seed: int = 0, points: int = 61) -> pd.DataFrame:
-    """The three terms while q shrinks and spreads: q has the exact mean and ``scale`` times the exact standard deviations.
+    """The three terms while q shrinks and spreads, with the exact mean and ``scale`` times the exact deviations.
 
     Returns:
-        Per ``model`` and ``scale``: ``elbo, kl, log_evidence``, and the free-energy reading of the same bound, ``energy`` (the expectation
-        of -log p(x, z)), ``entropy`` of q, and ``free_energy = energy - entropy = -elbo``. Total nats.
+        Per ``model`` and ``scale``: ``elbo, kl, log_evidence``; and the free-energy reading of the same bound: ``energy``
+        (the expectation of -log p(x, z)), ``entropy`` of q, and ``free_energy = energy - entropy = -elbo``. Total nats.
     """
     rows = []
     for name, (mean, cov, elbo, energy, log_evidence, _) in _twins(seed).items():
         for scale in np.geomspace(0.25, 2.5, points):
             q = scale**2 * cov
-            rows.append({"model": name, "scale": scale, "elbo": elbo(mean, q).item(), "kl": mvn_kl(mean, q, mean, cov).item(),
-                         "log_evidence": log_evidence, "energy": energy(mean, q).item(), "entropy": mvn_entropy(q).item()})
+            rows.append({"model": name, "scale": scale, "elbo": elbo(mean, q).item(),
+                         "kl": mvn_kl(mean, q, mean, cov).item(),
+                         "log_evidence": log_evidence, "energy": energy(mean, q).item(),
+                         "entropy": mvn_entropy(q).item()})
     table = pd.DataFrame(rows)
     return table.assign(free_energy=table["energy"] - table["entropy"])
 
 
 def _twins(seed: int) -> dict[str, tuple[Tensor, Tensor, Bound, Bound, float, float]]:
-    """Per model: posterior mean and covariance, bound and expected energy of a Gaussian q, log evidence, prior variance."""
+    """Per model: posterior mean, covariance, bound and expected energy of a Gaussian q, log evidence, prior variance."""
     model, x = factor_scores(seed)
     mean, cov = linear_gaussian.posterior(model, x)
     local = (
@@ -87,7 +91,8 @@ def _twins(seed: int) -> dict[str, tuple[Tensor, Tensor, Bound, Bound, float, fl
     precision = torch.linalg.inv(regression.posterior(design, target)[1])
 
     def energy(m: Tensor, s: Tensor) -> Tensor:
-        return 0.5 * (precision * s).sum() - regression.log_joint(design, target, m)  # quadratic in w: value at the mean, plus the trace
+        trace = 0.5 * (precision * s).sum()  # the energy is quadratic in w: its value at the mean, plus this
+        return trace - regression.log_joint(design, target, m)
 
     shared = (
         *regression.posterior(design, target),
