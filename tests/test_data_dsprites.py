@@ -79,7 +79,7 @@ def test_the_published_count():
     published = round(0.042494423521889584 * dsprites.COUNT * 4096)
     white = torch.cat([
         dsprites.render(index).view(-1, 64, 64).view(torch.int64).sum(-1).view(torch.uint8).flatten(1).sum(1)
-        for index in torch.arange(dsprites.COUNT).split(4096)
+        for index in torch.arange(dsprites.COUNT).split(64)
     ])  # fmt: skip
     assert published == 128_328_862
     assert int(white.sum()) - published == 2

@@ -30,7 +30,8 @@ COUNT = math.prod(SIZES)  # 737,280
 _STRIDES = (737280, 245760, 40960, 1024, 32, 1)  # posY runs fastest
 _HALF = 9.6  # half the side of the largest square, in pixels
 _POLYGONS = 3 * 6 * 40
-_CHUNK = 256  # images at a time: the working set is about a megabyte, which stays in the cache
+_HEIGHT, _CROSSINGS = 28, 4  # the rows of the tallest sprite; how often an outline crosses a row at most
+_CHUNK = {"cpu": 64}  # images at a time: within the cache, and few enough for one thread without hand-shakes
 
 
 def classes(index: Tensor) -> Tensor:
@@ -106,8 +107,9 @@ def render(index: Tensor) -> Tensor:
     if flat.dim() != 1:
         raise ValueError(f"index must be (batch,) or (batch, 6), got {tuple(index.shape)}; flatten it first")
     out = torch.empty(len(flat), 64, 64, dtype=torch.uint8, device=flat.device)
-    for start in range(0, len(flat), _CHUNK):
-        out[start : start + _CHUNK] = unpack(_rows(flat[start : start + _CHUNK]))
+    chunk = _CHUNK.get(flat.device.type, 4096)
+    for some, into in zip(flat.split(chunk), out.split(chunk), strict=True):
+        into.copy_(unpack(_rows(some)))
     return out
 
 
@@ -134,13 +136,13 @@ def _rows(flat: Tensor) -> Tensor:
     following = table.following[edge]
     x0, x1 = (_snap(table.x.view(-1)[corner] + table.centre[pos_x][:, None]) for corner in (edge, following))
     y0, y1 = (_snap(table.y.view(-1)[corner] + table.centre[pos_y][:, None]) for corner in (edge, following))
-    row = table.first[entry][:, None] + torch.arange(table.height, device=flat.device)  # (batch, height)
-    middle = (256 * row + 128).to(y0.dtype).repeat_interleave(table.crossings, 1)
+    row = table.first[entry][:, None] + torch.arange(_HEIGHT, device=flat.device)  # (batch, height)
+    middle = (256 * row + 128).to(y0.dtype).repeat_interleave(_CROSSINGS, 1)
     dx, dy = x1 - x0, y1 - y0
     quotient = (x0 * dy + (middle - y0) * dx - 128 * dy) / (256 * torch.where(dy == 0, 1.0, dy))  # 0 for unused entries
     column = quotient.ceil().clamp(0, 63).long()  # pixels whose centre lies left of the edge; one on the edge does not
     flips = (torch.ones_like(column) << column) - 1
-    flips = flips.view(len(flat), table.height, table.crossings)
+    flips = flips.view(len(flat), _HEIGHT, _CROSSINGS)
     words = functools.reduce(torch.bitwise_xor, flips.unbind(-1))
     return torch.zeros(len(flat), 64, dtype=torch.int64, device=flat.device).scatter_(1, row, words)
 
@@ -153,7 +155,7 @@ def _snap(pixels: Tensor) -> Tensor:
 class _Table(NamedTuple):
     """What does not depend on posX.
 
-    ``edges[polygon * 32 + posY]`` lists, for each of ``height`` rows from ``first`` on, ``crossings`` edges; places
+    ``edges[polygon * 32 + posY]`` lists, for each of ``_HEIGHT`` rows from ``first`` on, ``_CROSSINGS`` edges; places
     without an edge hold edge 0, in pairs, which cancel.
     """
 
@@ -163,8 +165,6 @@ class _Table(NamedTuple):
     centre: Tensor  # (32,) pixels, for posX and posY alike
     edges: Tensor  # (720 * 32, height * crossings) uint8
     first: Tensor  # (720 * 32,)
-    height: int
-    crossings: int
 
 
 @functools.cache
@@ -172,36 +172,35 @@ def _table(device: torch.device) -> _Table:
     """Built once for each device, in double precision on the CPU, so that every device sees the same corners."""
     x, y, following = _corners()
     centre = 16 + 32 * torch.linspace(0, 1, 32, dtype=torch.float64)
-    found = []
-    for polygon in range(0, _POLYGONS, 40):  # by orientation: a few megabytes at a time
+    tables = []
+    for polygon in range(0, _POLYGONS, 40):  # the orientations of one shape and scale: a few megabytes at a time
         corners = len(outline(polygon // 240))
-        tall = _snap(y[polygon : polygon + 40, None, :corners] + centre[:, None]).view(-1, corners)  # (40 * 32, ...)
-        ends = torch.stack([tall, tall.roll(-1, 1)])
-        # The rows whose centre line an edge crosses; a centre on the top edge of a shape is outside, on the bottom
-        # edge inside.
-        start = ((ends.amin(0) - 128) / 256).floor().long() + 1
-        count = ((ends.amax(0) - 128) / 256).floor().long() + 1 - start
-        which = torch.arange(count.numel()).repeat_interleave(count.view(-1))
-        place = torch.arange(len(which)) - (count.view(-1).cumsum(0) - count.view(-1)).repeat_interleave(count.view(-1))
-        found.append(torch.stack([polygon * 32 + which // corners, start.view(-1)[which] + place, which % corners], -1))
-    entry, row, edge = torch.cat(found).unbind(-1)
-    first = torch.full((_POLYGONS * 32,), 64).scatter_reduce_(0, entry, row, "amin")
-    last = torch.zeros(_POLYGONS * 32, dtype=torch.int64).scatter_reduce_(0, entry, row, "amax")
-    height = int((last - first).max()) + 1
-    first = first.clamp(max=64 - height)
-    line = entry * 64 + row
-    order = line.argsort(stable=True)
-    line, crossed = line[order], torch.bincount(line, minlength=_POLYGONS * 32 * 64)
-    rank = torch.arange(len(line)) - (crossed.cumsum(0) - crossed)[line]
-    edges = torch.zeros(_POLYGONS * 32, height, int(crossed.max()), dtype=torch.uint8)
+        tall = y[polygon : polygon + 40, None, :corners] + centre[:, None]  # (40, 32, corners)
+        tables.append(_crossed(_snap(tall).view(-1, corners)))
+    edges, first = (torch.cat(parts) for parts in zip(*tables, strict=True))
+    return _Table(*(tensor.to(device) for tensor in (x, y, following, centre, edges, first)))
+
+
+def _crossed(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Which edges cross which rows: corners' heights ``(polygons, corners)`` to ``edges`` and ``first`` of a table."""
+    ends = torch.stack([y, y.roll(-1, 1)])
+    # A centre line is crossed from above its lower end on: a top edge on the line is outside, a bottom edge inside.
+    start = ((ends.amin(0) - 128) / 256).floor().long() + 1
+    count = (((ends.amax(0) - 128) / 256).floor().long() + 1 - start).view(-1)
+    which = torch.arange(len(count)).repeat_interleave(count)  # an edge stands once for each row that it crosses
+    row = start.view(-1)[which] + torch.arange(len(which)) - (count.cumsum(0) - count)[which]
+    entry, edge = which // y.shape[1], which % y.shape[1]
+    first = torch.full((len(y),), 64).scatter_reduce_(0, entry, row, "amin").clamp(max=64 - _HEIGHT)
+    line, order = (entry * 64 + row).sort(stable=True)
+    crossed = torch.bincount(line, minlength=len(y) * 64)
+    rank = torch.arange(len(line)) - (crossed.cumsum(0) - crossed)[line]  # the how-manieth edge of its row
+    edges = torch.zeros(len(y), _HEIGHT, _CROSSINGS, dtype=torch.uint8)
     edges[line // 64, line % 64 - first[line // 64], rank] = edge[order].to(torch.uint8)
-    crossings = edges.shape[2]
-    tensors = (x, y, following, centre, edges.view(len(edges), -1), first)
-    return _Table(*(tensor.to(device) for tensor in tensors), height, crossings)
+    return edges.flatten(1), first
 
 
 def _corners() -> tuple[Tensor, Tensor, Tensor]:
-    """All 720 polygons, scaled, rotated counter-clockwise as seen: x, y ``(720, 150)``; next corner ``(108000,)``."""
+    """All 720 polygons, rotated: x, y ``(720, 150)``; next corner ``(108000,)``."""
     x, y = torch.zeros(2, 3, 6, 40, 150, dtype=torch.float64)
     following = torch.arange(_POLYGONS * 150).view(3, 240, 150)
     scale = torch.linspace(0.5, 1, 6, dtype=torch.float64)[:, None, None]
