@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 
@@ -29,20 +30,31 @@ FAILURES = {
 
 
 @pytest.fixture(scope="module")
-def failures(tmp_path_factory):
-    """Six chapters: first accepted, then each failing in its own way, in one command."""
+def accepted(tmp_path_factory):
+    """Put an accepted run (of one chapter, run once) under several names: the runs that no failure may touch."""
+    root = write_book(tmp_path_factory.mktemp("accepted"), "good-2000")
+    result = elbo(root, "run", "good-2000")
+    assert result.returncode == 0, result.stderr
+    run = root / "_build" / "runs" / "quick" / "good-2000"
+
+    def put(runs, *keys):
+        for key in keys:
+            shutil.copytree(run, runs / key)
+            (runs / key / "good-2000.ipynb").rename(runs / key / f"{key}.ipynb")
+        return contents(runs)
+
+    return put
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory, accepted):
+    """Six chapters with an accepted run each, then each failing in its own way, in one command."""
     root = write_book(tmp_path_factory.mktemp("failing"), *FAILURES)
-    (root / "good.yml").write_text(yaml.safe_dump({key: {} for key in FAILURES}))
-    (root / "bad.yml").write_text(
-        yaml.safe_dump({key: {"fail": how, "trace": str(root / f"{key}.pid")} for key, (how, _) in FAILURES.items()})
-    )
-    good = elbo(root, "run", *FAILURES, "--profile", "good.yml", "--out", "runs", "--jobs", "3")
-    assert good.returncode == 0, good.stderr
-    before = contents(root / "runs")
-    bad = elbo(
-        root, "run", *FAILURES, "--profile", "bad.yml", "--out", "runs", "--jobs", "3", "--timeout", "6", "--json"
-    )
-    return root, before, bad
+    ways = {key: {"fail": how, "trace": str(root / f"{key}.pid")} for key, (how, _) in FAILURES.items()}
+    (root / "bad.yml").write_text(yaml.safe_dump(ways))
+    before = accepted(root / "runs", *FAILURES)
+    options = ["--profile", "bad.yml", "--out", "runs", "--jobs", "3", "--timeout", "6", "--json"]
+    return root, before, elbo(root, "run", *FAILURES, *options)
 
 
 @pytest.mark.parametrize("key", FAILURES)
@@ -73,13 +85,16 @@ def test_previous_runs_are_untouched(failures):
     assert {run["status"] for run in json.loads(bad.stdout)["runs"]} == {"failed"}
 
 
-def test_signals_and_a_second_command(tmp_path):
+def test_signals_and_a_second_command(tmp_path, monkeypatch, accepted):
     """Ctrl-C, SIGTERM and SIGKILL of the command while a cell runs, and a second command meanwhile."""
     signals = {"int-2001": signal.SIGINT, "term-2002": signal.SIGTERM, "kill-2003": signal.SIGKILL}
     codes = {"int-2001": 130, "term-2002": 143, "kill-2003": -9}
     root = write_book(tmp_path / "book", *signals)
-    assert elbo(root, "run", *signals).returncode == 0
-    before = {key: contents(root / "_build" / "runs" / "quick" / key) for key in signals}
+    runs = root / "_build" / "runs" / "quick"
+    before = accepted(runs, *signals)
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
 
     trace = {key: root / f"{key}.pid" for key in signals}
     running = {key: start(root, "run", key, "-p", "fail", "slow", "-p", "trace", str(trace[key])) for key in signals}
@@ -100,7 +115,8 @@ def test_signals_and_a_second_command(tmp_path):
             assert len(sentences(err)) == 1 and "the accepted runs are untouched" in err
             assert not alive(kernels[key])
     wait_until(lambda: not alive(kernels["kill-2003"]))
-    assert before == {key: contents(root / "_build" / "runs" / "quick" / key) for key in signals}
+    wait_until(lambda: not list(scratch.glob("elbo-*")))
+    assert {name: content for name, content in contents(runs).items() if "staging" not in name} == before
 
     # what SIGKILL kept the command from sweeping away, the next one does
     again = elbo(root, "run", "kill-2003", "--force")
@@ -108,19 +124,16 @@ def test_signals_and_a_second_command(tmp_path):
     assert not left_over(root)
 
 
-def test_file_size_limit(tmp_path):
-    """The notebook grows over the size that the system allows (as a full disk would, without the right to mount one)."""
+def test_file_size_limit(tmp_path, accepted):
+    """The notebook grows over the size that the system allows, as it would on a full disk."""
     root = write_book(tmp_path / "book", "big-2001")
-    assert elbo(root, "run", "big-2001").returncode == 0
-    before = contents(root / "_build" / "runs")
+    before = accepted(root / "_build" / "runs" / "quick", "big-2001")
     limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))}
     result = elbo(root, "run", "big-2001", "-p", "fail", "big", **limit)
     assert result.returncode == 3
-    assert (
-        len(sentences(result.stderr)) == 1
-        and "big-2001: the disk is full (File too large); free some space" in result.stderr
-    )
-    assert contents(root / "_build" / "runs") == before
+    (said,) = sentences(result.stderr)
+    assert "big-2001: the disk is full (File too large); free some space" in said
+    assert contents(root / "_build" / "runs" / "quick") == before
     assert not left_over(root)
 
 
@@ -136,10 +149,9 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_full_disk(tmp_path, small_disk):
+def test_full_disk(tmp_path, small_disk, accepted):
     root = write_book(tmp_path / "book", "big-2001")
-    assert elbo(root, "run", "big-2001", "--out", str(small_disk)).returncode == 0
-    before = contents(small_disk)
+    before = accepted(small_disk, "big-2001")
     result = elbo(root, "run", "big-2001", "--out", str(small_disk), "-p", "fail", "big")
     assert result.returncode == 3
     assert len(sentences(result.stderr)) == 1 and "the disk is full (No space left on device)" in result.stderr

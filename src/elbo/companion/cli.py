@@ -65,7 +65,11 @@ def run(
     profile: ProfileName = "quick",
     parameter: Annotated[
         list[str] | None,
-        typer.Option("-p", metavar="NAME VALUE", help="A parameter of the chapters; may be repeated."),
+        typer.Option(
+            "-p",
+            metavar="NAME VALUE",
+            help="A parameter, in place of the profile's; may be repeated. --out keeps the profile's own run.",
+        ),
     ] = None,
     device: Device = None,
     jobs: Jobs = None,

@@ -56,7 +56,7 @@ async def work(
         )
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                process.stdin.write((json.dumps(job) + "\n").encode())
+                process.stdin.write((json.dumps({**job, "scratch": scratch}) + "\n").encode())
                 await process.stdin.drain()
             async for line in process.stdout:
                 last = json.loads(line)

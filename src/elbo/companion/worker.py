@@ -2,7 +2,7 @@
 
 The parent (:mod:`elbo.companion.runner`) writes one JSON line to standard input::
 
-    {"input": path, "output": path, "parameters": {...}, "timeout": seconds or null, "cwd": path}
+    {"input": path, "output": path, "parameters": {...}, "timeout": seconds or null, "cwd": path, "scratch": path}
 
 (paths relative to the working directory: papermill takes braces in a path for placeholders) and reads JSON lines from
 standard output: ``{"event": "cell", "cell": k, "line": text}`` before each code cell, and at the end
@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sys
 import threading
 from typing import Any
@@ -27,7 +28,7 @@ def main() -> int:
     """Execute the one job on standard input; 0 if every cell ran, 1 if not."""
     commands, events = _take_standard_streams()
     job = json.loads(commands.readline())
-    threading.Thread(target=_die_with_parent, args=(commands,), daemon=True).start()
+    threading.Thread(target=_die_with_parent, args=(commands, job["scratch"]), daemon=True).start()
 
     def emit(event: str, **fields: Any) -> None:
         events.write(json.dumps({"event": event, **fields}) + "\n")
@@ -61,8 +62,8 @@ def _execute(job: dict[str, Any], position: dict[str, int], emit) -> None:
         execution_timeout=job["timeout"],
         on_cell_execute=before_cell,
         iopub_timeout=60,
-        # sockets in a directory of the run instead of TCP ports, for which kernels that start together would race
-        config=Config({"KernelManager": {"transport": "ipc"}}),
+        # sockets in the run's own scratch directory instead of TCP ports, for which kernels that start together race
+        config=Config({"KernelManager": {"transport": "ipc", "ip": os.path.join(job["scratch"], "k")}}),
     )
 
 
@@ -112,8 +113,8 @@ def _take_standard_streams():
     return commands, events
 
 
-def _die_with_parent(commands) -> None:
-    """Wait for the end of standard input, which is the end of the parent; then take the kernel along."""
+def _die_with_parent(commands, scratch: str) -> None:
+    """Wait for the end of standard input, the end of the parent; then take the kernel and the scratch files along."""
     while commands.readline():
         pass
     import psutil
@@ -121,6 +122,7 @@ def _die_with_parent(commands) -> None:
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
+    shutil.rmtree(scratch, ignore_errors=True)
     os._exit(1)
 
 
