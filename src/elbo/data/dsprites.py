@@ -31,7 +31,7 @@ _STRIDES = (737280, 245760, 40960, 1024, 32, 1)  # posY runs fastest
 _HALF = 9.6  # half the side of the largest square, in pixels
 _POLYGONS = 3 * 6 * 40
 _HEIGHT, _CROSSINGS = 28, 4  # the rows of the tallest sprite; how often an outline crosses a row at most
-_CHUNK = {"cpu": 64}  # images at a time: within the cache, and few enough for one thread without hand-shakes
+_CHUNK = {"cpu": 48}  # images at a time: within the cache, and few enough for one thread without hand-shakes
 
 
 def classes(index: Tensor) -> Tensor:
@@ -108,15 +108,19 @@ def render(index: Tensor) -> Tensor:
         raise ValueError(f"index must be (batch,) or (batch, 6), got {tuple(index.shape)}; flatten it first")
     out = torch.empty(len(flat), 64, 64, dtype=torch.uint8, device=flat.device)
     chunk = _CHUNK.get(flat.device.type, 4096)
-    for some, into in zip(flat.split(chunk), out.split(chunk), strict=True):
-        into.copy_(unpack(_rows(some)))
+    words = out.view(len(flat), 4096).view(torch.int64)
+    for some, into in zip(flat.split(chunk), words.split(chunk), strict=True):
+        into.copy_(_words(_rows(some)))
     return out
 
 
 def unpack(rows: Tensor) -> Tensor:
     """Rows as 64-bit words (bit = column) to pixels: ``(batch, 64)`` int64 to ``(batch, 64, 64)`` uint8 of 0 and 1."""
-    words = _spread(rows.device)[rows.view(torch.uint8).long()]  # (batch, 512), eight pixels a word
-    return words.view(torch.uint8).view(-1, 64, 64)
+    return _words(rows).view(torch.uint8).view(-1, 64, 64)
+
+
+def _words(rows: Tensor) -> Tensor:
+    return _spread(rows.device)[rows.view(torch.uint8).long()]  # (batch, 512), eight pixels a word
 
 
 def _check_index(index: Tensor) -> Tensor:
