@@ -33,7 +33,7 @@ def make_step(loss: Loss, optimiser: Adagrad | Adam, fused: bool) -> Callable[..
         ``step(params, state, rate, x, noise, scalars, losses)``; ``losses``, ``(members,)``, is written. It draws
         nothing, keeps nothing in Python and reads nothing back to the host.
     """
-    per_member = vmap(grad_and_value(loss))
+    per_member = _autograd(loss) if fused else vmap(grad_and_value(loss))
 
     def step(params, state, rate, x, noise, scalars, losses) -> None:
         grads, values = per_member(params, x, noise, scalars)
@@ -44,6 +44,22 @@ def make_step(loss: Loss, optimiser: Adagrad | Adam, fused: bool) -> Callable[..
         losses.copy_(values)
 
     return step
+
+
+def _autograd(loss: Loss) -> Callable[..., tuple[Params, Tensor]]:
+    """``vmap(grad_and_value(loss))`` by way of the sum over members: the same numbers, sooner when eager."""
+    together = vmap(loss)
+
+    def gradients(params, x, noise, scalars) -> tuple[Params, Tensor]:
+        with torch.enable_grad():
+            leaves = {name: param.detach().requires_grad_() for name, param in params.items()}
+            values = together(leaves, x, noise, scalars)
+            grads = torch.autograd.grad(
+                values.sum(), list(leaves.values()), allow_unused=True, materialize_grads=True
+            )
+        return dict(zip(leaves, grads)), values.detach()
+
+    return gradients
 
 
 def wants_compile(choice: bool | str, steps: int) -> bool:
