@@ -155,7 +155,7 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
     problems = _problems(log, source)
     for problem in problems:
         display.say(f"pages: {problem}")
-    count = f"{len(problems)} warning{'s' if len(problems) != 1 else ''} or errors (above)" if problems else "an error"
+    count = f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'} (above)" if problems else "an error"
     raise CompanionError(
         f"the pages were not built: jupyter-book ended with {count}; "
         f"mend what {project.show(log)} names and build again",
