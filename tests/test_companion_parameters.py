@@ -226,6 +226,23 @@ def test_what_makes_a_run_stale(project, monkeypatch):
     assert because()[1] == ["notebook"]
 
 
+def test_digest_of_a_directory(tmp_path):
+    """Names and contents count; caches, hidden files and the place of the directory do not."""
+    for name in ("one", "other"):
+        (tmp_path / name / "sub").mkdir(parents=True)
+        (tmp_path / name / "sub" / "a.py").write_text("1")
+    before = fingerprint.directory_digest(tmp_path / "one")
+    assert before == fingerprint.directory_digest(tmp_path / "other")
+    for cache in ("__pycache__", ".cache"):
+        (tmp_path / "one" / cache).mkdir()
+        (tmp_path / "one" / cache / "a.pyc").write_text("x")
+    assert fingerprint.directory_digest(tmp_path / "one") == before
+    (tmp_path / "one" / "sub" / "a.py").rename(tmp_path / "one" / "sub" / "b.py")
+    (tmp_path / "other" / "sub" / "a.py").write_text("2")
+    assert before not in {fingerprint.directory_digest(tmp_path / name) for name in ("one", "other")}
+    assert fingerprint.directory_digest(tmp_path / "none") is None
+
+
 def test_replacing_a_directory(tmp_path):
     """Old, then new, then new again; by exchange where the system can, by two renames where it cannot."""
     for number, exchange in enumerate((None, lambda *_: False)):

@@ -79,13 +79,14 @@ def file_digest(path: Path) -> str:
 
 
 def directory_digest(folder: Path) -> str | None:
-    """sha256 over the names and contents of the files of a directory, caches left out; ``None`` where there is none."""
+    """sha256 over the names and contents of the files of a directory, hidden ones and caches left out; ``None`` where there is none."""
     if not folder.is_dir():
         return None
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
-            total.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in name.parts):
+            total.update(name.as_posix().encode() + b"\0")
             total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
 
