@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from elbo.inference import cavi, gibbs
+from elbo.inference.assignments import log_predictive
 from elbo.models.gaussian_mixture import DiagonalMixture, UnitMixture
-from elbo.models.mixture_family import Parameters, assignment_posterior, component_log_likelihood, sample_data
+from elbo.models.mixture_family import Parameters, assignment_posterior, component_log_likelihood, log_evidence, sample_data
 
 MODELS = [UnitMixture(3, mean_sd=2.0), DiagonalMixture(3, concentration=0.8, mean=0.2, mean_precision=0.4, shape=2.5, rate=1.2)]
 BOTH = pytest.mark.parametrize("model", MODELS, ids=["unit", "diagonal"])
@@ -76,7 +77,7 @@ def test_joint_distribution_is_invariant(model):
     for _ in range(num):
         params = model.sample_parameters(2, g)
         x, _ = sample_data(params, n, g)
-        state = gibbs.GibbsState(Parameters(*(part[None] for part in params)), torch.empty(1, 0), 0)
+        state = gibbs.GibbsState(Parameters(*(part[None] for part in params)), None, torch.empty(1, 0), 0)
         for _ in range(2):
             state = gibbs.step(model, x, state, g)
         before.append(_summaries(params, x))
@@ -113,13 +114,33 @@ def test_predictive_is_the_log_of_an_average():
     torch.testing.assert_close(gibbs.log_predictive(fit.draws, x), each.exp().mean(0).log(), rtol=1e-12, atol=1e-12)
 
 
+def test_integrated_predictive_agrees_with_that_of_draws():
+    """Two averages over the same posterior predictive: with the globals integrated out given the assignments, and by draws."""
+    x, model = _data(5), MODELS[1]
+    new, integrated, drawn = torch.tensor([[0.5, 0.0]]).double(), [], []
+
+    def keep(state):
+        if state.iteration > 30:
+            integrated.append(log_predictive(model, state.conditional, new)[0].exp())
+            drawn.append(gibbs.log_likelihood(state.params, new)[0].exp())
+        return {}
+
+    gibbs.fit(model, x, _gen(1), num_chains=100, num_sweeps=80, monitor=keep)
+    gap = torch.stack(integrated).mean(0) - torch.stack(drawn).mean(0)
+    exact = (log_evidence(model, torch.cat([x, new])) - log_evidence(model, x)).exp()
+    for found in (torch.stack(integrated).mean(0), torch.stack(drawn).mean(0)):
+        assert (found.mean() - exact).abs() < 4 * found.std() / math.sqrt(100)
+    assert gap.mean().abs() < 4 * gap.std() / math.sqrt(100)
+    assert torch.stack(integrated).var() < torch.stack(drawn).var()
+
+
 def test_variational_means_agree_where_clusters_are_far_apart():
     """With no doubt about the labels the posterior of the globals is conjugate, and CAVI finds it: the two must meet."""
     g = _gen(7)
     x = torch.cat([torch.randn(30, 2, generator=g).double() + shift for shift in (-30.0, 0.0, 30.0)])
     model = DiagonalMixture(3, mean_precision=0.01)
     start = cavi.best(cavi.fit(model, x, g, num_inits=10, how="points").state)
-    state = gibbs.GibbsState(model.draw(start.q, g), torch.empty(1, 0), 0)
+    state = gibbs.begin(model, start.q, g)
     draws = gibbs.fit(model, x, g, start=state, num_sweeps=1000, keep_every=1).draws
     error = draws.mean[:, 0].std(0) / math.sqrt(1000)  # successive draws are independent: the labels never move
     assert ((draws.mean[:, 0].mean(0) - start.q.mean[0]).abs() < 4 * error).all()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -23,13 +23,14 @@ from elbo.inference import cavi
 from elbo.inference.assignments import accumulate, scored_chunks
 from elbo.models.mixture_family import Coefficients, ConjugateMixture, Parameters, Statistics, check_data
 
-__all__ = ["GibbsFit", "GibbsState", "fit", "init", "log_likelihood", "log_predictive", "step"]
+__all__ = ["GibbsFit", "GibbsState", "assign", "begin", "fit", "init", "log_likelihood", "log_predictive", "step"]
 
 
 class GibbsState(NamedTuple):
-    """Where the chains stand: a draw of the global latents with leading axis ``R``, and the assignments it was drawn with."""
+    """Where the chains stand: a draw of the global latents with leading axis ``R``, and what it was drawn from."""
 
     params: Parameters
+    conditional: Any  # p(theta | x, c), a UnitPosterior or DiagonalPosterior; before the first sweep, where the draw came from
     assignments: Tensor  # (R, n), int16; empty before the first sweep
     iteration: int
 
@@ -46,8 +47,14 @@ def init(
     model: ConjugateMixture, x: Tensor, generator: Generator, num_chains: int = 1, how: str = "gaussian"
 ) -> GibbsState:
     """Draw starting values of the global latents from a random start of CAVI (:func:`elbo.inference.cavi.init`)."""
-    params = model.draw(cavi.init(model, x, generator, num_chains, how).q, generator)
-    return GibbsState(params, torch.empty(num_chains, 0, dtype=torch.int16, device=x.device), 0)
+    return begin(model, cavi.init(model, x, generator, num_chains, how).q, generator)
+
+
+def begin(model: ConjugateMixture, q, generator: Generator) -> GibbsState:
+    """Start one chain for every leading index of ``q``, at a draw from it."""
+    params = model.draw(q, generator)
+    empty = torch.empty(len(params.mean), 0, dtype=torch.int16, device=params.mean.device)
+    return GibbsState(params, q, empty, 0)
 
 
 def step(model: ConjugateMixture, x: Tensor, state: GibbsState, generator: Generator) -> GibbsState:
@@ -59,11 +66,12 @@ def step(model: ConjugateMixture, x: Tensor, state: GibbsState, generator: Gener
         ValueError: the draw is not finite (data with NaN, or beyond the range of its precision).
     """
     stats, assignments = assign(x, state.params, generator)
-    params = model.draw(model.posterior(stats), generator)
+    conditional = model.posterior(stats)
+    params = model.draw(conditional, generator)
     if not all(torch.isfinite(part).all() for part in params):
         check_data(x)
         raise ValueError("the draw is not finite; bring the data to a moderate scale or use double precision")
-    return GibbsState(params, assignments, state.iteration + 1)
+    return GibbsState(params, conditional, assignments, state.iteration + 1)
 
 
 def fit(
@@ -132,12 +140,15 @@ def log_likelihood(params: Parameters, x: Tensor) -> Tensor:
 def log_predictive(draws: Parameters, x: Tensor) -> Tensor:
     r"""Held-out log predictive density :math:`\log \tfrac1S \sum_s p(x_{new} \mid \theta_s)` over the first axis of ``draws``.
 
+    In many dimensions few draws say little: biased downwards by about half the relative variance of the average. There the average of
+    ``log_predictive(model, state.conditional, x)`` (:mod:`elbo.inference.assignments`), with the global latents integrated out, is better.
+
     Args:
         draws: ``(S, ..., K, ...)``, as kept by :func:`fit`, warm-up removed.
         x: ``(batch, dim)``.
 
     Returns:
-        ``(batch, ...)`` nats. Biased downwards as the logarithm of an average is, by about half its relative variance.
+        ``(batch, ...)`` nats.
     """
     logs = torch.stack([log_likelihood(Parameters(*parts), x) for parts in zip(*draws, strict=True)])
     return logs.logsumexp(0) - math.log(len(logs))

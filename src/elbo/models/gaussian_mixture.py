@@ -90,23 +90,29 @@ class DiagonalMixture:
         prior = self.prior(torch.empty(dim, dtype=torch.float64, device=generator.device))
         return self.draw(prior, generator)
 
-    def log_joint(self, x: Tensor, params: Parameters, assignments: Tensor | None = None) -> Tensor:
-        r""":math:`\log p(x, c, \pi, \mu, \tau)`, total nats ``(...)``; without assignments :math:`\log p(x, \pi, \mu, \tau)`, summed over them.
+    def log_prior(self, params: Parameters) -> Tensor:
+        r""":math:`\log p(\pi, \mu, \tau)`, ``(...)`` nats: a density over the simplex, :math:`\mu` and :math:`\tau`.
 
-        ``params`` may carry leading axes. The densities are over :math:`\pi` on the simplex, :math:`\mu` and :math:`\tau`: whoever changes
-        variables adds the Jacobian.
+        Whoever changes variables adds the Jacobian.
         """
         p = self.prior(params.mean)
         log_pi, mean, tau = params
-        dirichlet = torch.lgamma(p.concentration.sum()) - torch.lgamma(p.concentration).sum() + ((self.a0 - 1) * log_pi).sum(-1)
+        dirichlet = torch.lgamma(p.concentration.sum()) - torch.lgamma(p.concentration).sum()
+        dirichlet = dirichlet + ((self.a0 - 1) * log_pi).sum(-1)
         gamma = self.shape * p.rate.log() - math.lgamma(self.shape) + (self.shape - 1) * tau.log() - p.rate * tau
         normal = gaussian_log_prob(mean, p.mean, -(self.mean_precision * tau).log())
-        log_prior = dirichlet + gamma.sum((-1, -2)) + normal.sum(-1)
+        return dirichlet + gamma.sum((-1, -2)) + normal.sum(-1)
+
+    def log_joint(self, x: Tensor, params: Parameters, assignments: Tensor | None = None) -> Tensor:
+        r""":math:`\log p(x, c, \pi, \mu, \tau)`, total nats ``(...)``; without assignments they are summed out.
+
+        ``params`` may carry leading axes. Cost ``n * K * dim`` in memory; :func:`elbo.inference.gibbs.log_likelihood` sums in chunks.
+        """
         per_component = component_log_likelihood(params, x)  # (n, ..., K)
         if assignments is None:
-            return log_prior + per_component.logsumexp(-1).sum(0)
+            return self.log_prior(params) + per_component.logsumexp(-1).sum(0)
         index = assignments.reshape(-1, *(1,) * (per_component.ndim - 1)).expand(*per_component.shape[:-1], 1)
-        return log_prior + per_component.gather(-1, index).squeeze(-1).sum(0)
+        return self.log_prior(params) + per_component.gather(-1, index).squeeze(-1).sum(0)
 
     def posterior(self, stats: Statistics) -> DiagonalPosterior:
         r"""The conjugate update, Blei et al. (2017), appendix B, with :math:`\bar x_k` and scatter :math:`S_k` of the data given to ``k``.
