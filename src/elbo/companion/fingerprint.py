@@ -79,7 +79,7 @@ def file_digest(path: Path) -> str:
 
 
 def directory_digest(folder: Path) -> str | None:
-    """sha256 over names and contents of the files of a directory, hidden ones and caches left out; ``None`` without one."""
+    """sha256 over names and contents of a directory's files, hidden ones and caches left out; ``None`` without one."""
     if not folder.is_dir():
         return None
     total = hashlib.sha256()
