@@ -18,7 +18,7 @@ book: $(STAMP)
 	@$(BIN)/elbo build --profile $(PROFILE) --jobs $(JOBS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 env: $(STAMP)
 
