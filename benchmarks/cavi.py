@@ -1,9 +1,11 @@
-"""CAVI beside scikit-learn's variational mixture on 10,000 x 576 data with 30 components, in one process, from one start.
+"""CAVI beside scikit-learn's variational mixture on 10,000 x 576 data with 30 components, in one process, from one
+start.
 
-Both do the same iterations from the same responsibilities; blocks of iterations alternate, so that other load on the machine hits both,
-and the median block counts (processor time with one thread, time on the clock with more). scikit-learn's ``diag`` covariances take log-determinants from a full Wishart; ``bound`` runs it with that
-one term replaced by independent Gammas (which changes neither its work nor its memory), where the models coincide and the bounds must
-agree. Memory is the growth of the process's peak beyond data and start, each in a process of its own.
+Both do the same iterations from the same responsibilities; blocks of iterations alternate, so that other load on the
+machine hits both, and the median block counts (processor time with one thread, time on the clock with more).
+scikit-learn's ``diag`` covariances take log-determinants from a full Wishart; ``bound`` runs it with that one term
+replaced by independent Gammas (which changes neither its work nor its memory), where the models coincide and the bounds
+must agree. Memory is the growth of the process's peak beyond data and start, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -108,7 +110,9 @@ def compare(dtype: torch.dtype, blocks: int = 7, block: int = 5) -> dict:
 
 
 def memory(who: str, dtype: torch.dtype) -> float:
-    """Growth of the peak of a fresh process during ten iterations, in units of the data; NaN where the system is not Linux."""
+    """Growth of the peak of a fresh process during ten iterations, in units of the data; NaN where the system is not
+    Linux.
+    """
     name = str(dtype).removeprefix("torch.")
     code = f"from benchmarks.cavi import grow; print(grow({who!r}, {name!r}))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -146,4 +150,8 @@ def run() -> list[dict]:
 
 if __name__ == "__main__":
     for row in run():
-        print("  ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in row.items()))
+        print(
+            "  ".join(
+                f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in row.items()
+            )
+        )

@@ -84,14 +84,18 @@ def test_bound_is_the_expected_log_joint_plus_entropy(model):
 
 @BOTH
 def test_reported_bound_is_that_of_the_returned_factors(model):
-    """The state's bound pairs new globals with the assignments they came from; one more assignment step can only raise it."""
+    """The state's bound pairs new globals with the assignments they came from; one more assignment step can only raise
+    it.
+    """
     x = _data()
     state = cavi.init(model, x, _gen(), num_inits=3)
     after = cavi.step(model, x, state)
     resp = responsibilities(model, state.q, x)
     coefficients = model.coefficients(after.q, torch.zeros(2).double())
     expected = x.square() @ coefficients.quadratic.mT + x @ coefficients.linear.mT + coefficients.bias[:, None]
-    direct = (resp.movedim(1, 0) * expected).sum((1, 2)) - torch.special.xlogy(resp, resp).sum((0, 2)) - model.kl(after.q)
+    direct = (
+        (resp.movedim(1, 0) * expected).sum((1, 2)) - torch.special.xlogy(resp, resp).sum((0, 2)) - model.kl(after.q)
+    )
     torch.testing.assert_close(after.elbo, direct, rtol=1e-11, atol=0)
     assert (cavi.elbo(model, x, after.q) >= after.elbo).all()
 
@@ -113,7 +117,9 @@ def test_bound_is_below_the_enumerated_evidence(model):
         evidence = log_evidence(model, x)
         bounds = cavi.fit(model, x, _gen(seed), num_inits=10, max_iters=300, tol=0).state.elbo
         assert (bounds < evidence).all()
-        assert bounds.max() > evidence - 6  # close enough for the comparison to mean something: six data, log 3! lost at least
+        assert (
+            bounds.max() > evidence - 6
+        )  # close enough for the comparison to mean something: six data, log 3! lost at least
 
 
 def test_bound_is_tight_where_the_family_is_exact():
@@ -153,11 +159,13 @@ def test_starts_at_points_are_distinct_data():
     torch.testing.assert_close(started, x[:, 0].sort().values, rtol=1e-9, atol=1e-9)
 
 
-# --- scikit-learn ---------------------------------------------------------------------------------------------------------
+# --- scikit-learn ---
 
 
 class ProductOfGammas(BayesianGaussianMixture):
-    """scikit-learn with the Wishart's log-determinant and normaliser, which it uses for 'diag' too, replaced by those of independent Gammas."""
+    """scikit-learn with the Wishart's log-determinant and normaliser, which it uses for 'diag' too, replaced by those
+    of independent Gammas.
+    """
 
     def _estimate_log_prob(self, X, xp=None):
         nu, dim = self.degrees_of_freedom_, X.shape[1]
@@ -178,7 +186,12 @@ def _twins(kind, x, num_components, steps):
     resp = torch.rand(len(x), num_components, generator=_gen(3), dtype=torch.float64).square().softmax(-1)
     dim = x.shape[1]
     ours = DiagonalMixture(
-        num_components, 0.6, torch.linspace(-1, 1, dim).double(), 0.3, dim / 2 + 0.25, torch.linspace(0.5, 2, dim).double()
+        num_components,
+        0.6,
+        torch.linspace(-1, 1, dim).double(),
+        0.3,
+        dim / 2 + 0.25,
+        torch.linspace(0.5, 2, dim).double(),
     )
     theirs = kind(
         n_components=num_components, covariance_type="diag", weight_concentration_prior_type="dirichlet_distribution",
@@ -206,7 +219,9 @@ def _assert_same(theirs, q):
         np.testing.assert_allclose(ours[0].numpy(), other, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize(("kind", "dim"), [(BayesianGaussianMixture, 1), (ProductOfGammas, 4)], ids=["sklearn", "one-term"])
+@pytest.mark.parametrize(
+    ("kind", "dim"), [(BayesianGaussianMixture, 1), (ProductOfGammas, 4)], ids=["sklearn", "one-term"]
+)
 def test_equals_scikit_learn_where_the_models_coincide(kind, dim):
     """Parameters after 25 steps, and every difference of bounds (theirs drops constants)."""
     x = _data(200, dim)
@@ -227,7 +242,7 @@ def test_scikit_learn_differs_by_one_term_in_several_columns():
     assert gap > 1e-4
 
 
-# --- precision, memory, awkward data --------------------------------------------------------------------------------------
+# --- precision, memory, awkward data ---
 
 
 def test_single_precision_follows_double():
@@ -255,7 +270,9 @@ def test_memory_of_a_step_does_not_grow_with_the_data():
     state = cavi.init(DiagonalMixture(5), x, _gen(), 2)
     with _Largest() as seen:
         cavi.elbo(DiagonalMixture(5), x, cavi.step(DiagonalMixture(5), x, state).q)
-    assert seen.numbers <= max(len(x) * 2, 300_000)  # the bound returns one number a datum and start; nothing else is larger
+    assert seen.numbers <= max(
+        len(x) * 2, 300_000
+    )  # the bound returns one number a datum and start; nothing else is larger
 
 
 def test_chunks_do_not_change_the_answer(monkeypatch):
@@ -319,7 +336,9 @@ def test_what_cannot_be_fitted_is_refused():
 
 def test_history_and_best():
     x = _data()
-    fit = cavi.fit(MODELS[1], x, _gen(), num_inits=3, max_iters=50, tol=1e-4, monitor=lambda s: {"held_out": s.elbo * 0 + 1})
+    fit = cavi.fit(
+        MODELS[1], x, _gen(), num_inits=3, max_iters=50, tol=1e-4, monitor=lambda s: {"held_out": s.elbo * 0 + 1}
+    )
     assert list(fit.history.columns) == ["init", "iteration", "seconds", "elbo", "elbo_per_datum", "held_out"]
     assert len(fit.history) == 3 * fit.state.iteration < 150  # stopped early
     last = fit.history[fit.history.iteration == fit.state.iteration]

@@ -1,4 +1,6 @@
-"""The mixture experiments of the chapter: what their tables claim, at a small size, and that each figure draws its own table."""
+"""The mixture experiments of the chapter: what their tables claim, at a small size, and that each figure draws its own
+table.
+"""
 
 import matplotlib
 
@@ -67,7 +69,9 @@ def test_starts_end_at_different_bounds(run):
 
 def test_histogram_figure(found):
     frame = images.histograms(found, examples=(10, 900))
-    assert frame[frame.kind == "bin"].groupby(["example", "channel"]).height.mean().to_numpy() == pytest.approx(1, rel=1e-5)
+    assert frame[frame.kind == "bin"].groupby(["example", "channel"]).height.mean().to_numpy() == pytest.approx(
+        1, rel=1e-5
+    )
     _drawn(image_figures.histograms(frame), frame)
 
 
@@ -84,7 +88,15 @@ def test_clusters_are_more_alike_than_patches(run):
 
 def test_held_out_of_every_algorithm(found):
     frame = images.held_out(
-        found, num_components=6, num_starts=2, iterations=8, svi_steps=40, sweeps=8, hmc_steps=2, leapfrog_steps=2, batch_size=100
+        found,
+        num_components=6,
+        num_starts=2,
+        iterations=8,
+        svi_steps=40,
+        sweeps=8,
+        hmc_steps=2,
+        leapfrog_steps=2,
+        batch_size=100,
     )
     assert set(frame.algorithm) == {"cavi", "svi", "gibbs", "hmc"}
     assert np.isfinite(frame.held_out).all() and (frame.held_out_se > 0).all()
@@ -123,7 +135,9 @@ def test_bounds_lie_below_the_evidence():
 
 
 def test_stochastic_steps_arrive_on_less_data():
-    frame = mixtures.million(num_data=20_000, dim=4, num_components=4, passes=6, num_steps=80, num_test=500, num_starts=2)
+    frame = mixtures.million(
+        num_data=20_000, dim=4, num_components=4, passes=6, num_steps=80, num_test=500, num_starts=2
+    )
     first_pass = frame[frame.algorithm == "cavi"].groupby("start").held_out.first()
     early = frame[(frame.algorithm == "svi") & (frame.data_read <= 20_000)].groupby("start").held_out.last()
     assert (early > first_pass).all()
@@ -131,5 +145,7 @@ def test_stochastic_steps_arrive_on_less_data():
 
 
 def test_tables_are_reproducible():
-    one, two = (mixtures.million(num_data=2000, dim=2, passes=2, num_steps=5, num_test=50, num_starts=1) for _ in range(2))
+    one, two = (
+        mixtures.million(num_data=2000, dim=2, passes=2, num_steps=5, num_test=50, num_starts=1) for _ in range(2)
+    )
     assert one.held_out.tolist() == two.held_out.tolist()

@@ -126,7 +126,9 @@ def test_diagonal_evidence_given_assignments_is_a_chain_of_student_t():
 
 
 def test_enumerated_evidence_by_quadrature():
-    """K = 2, one datum, one column, on a grid: both means; then one component's mean and log precision (labels exchange)."""
+    """K = 2, one datum, one column, on a grid: both means; then one component's mean and log precision (labels
+    exchange).
+    """
     x = torch.tensor([[1.3]], dtype=torch.float64)
     m = np.linspace(-40, 40, 8001)
     one, other = stats.norm(0, 1.5).pdf(m[3200:4801]), stats.norm(m[3200:4801]).pdf(1.3)
@@ -134,7 +136,9 @@ def test_enumerated_evidence_by_quadrature():
     assert log_evidence(UnitMixture(2, mean_sd=1.5), x).item() == pytest.approx(math.log(joint.sum() * 1e-4), abs=1e-7)
     diagonal = DiagonalMixture(2, shape=2.0, rate=0.5, mean_precision=0.7)
     t = np.exp(np.linspace(-12, 5, 851))[:, None]
-    joint = t * stats.gamma(2, scale=2).pdf(t) * stats.norm(0, (0.7 * t) ** -0.5).pdf(m) * stats.norm(m, t**-0.5).pdf(1.3)
+    joint = (
+        t * stats.gamma(2, scale=2).pdf(t) * stats.norm(0, (0.7 * t) ** -0.5).pdf(m) * stats.norm(m, t**-0.5).pdf(1.3)
+    )
     assert log_evidence(diagonal, x).item() == pytest.approx(math.log(joint.sum() * 0.01 * 0.02), abs=1e-6)
 
 
@@ -185,7 +189,9 @@ def _log_density(params, q):
     weights = params.log_weights.softmax(-1).clamp_min(1e-300).numpy()
     dirichlet = stats.dirichlet(q.concentration.numpy()).logpdf(weights.T)
     gamma = stats.gamma(q.shape[:, None], scale=1 / q.rate).logpdf(params.precision).sum((-1, -2))
-    normal = stats.norm(q.mean, (q.mean_precision[:, None] * params.precision) ** -0.5).logpdf(params.mean).sum((-1, -2))
+    normal = (
+        stats.norm(q.mean, (q.mean_precision[:, None] * params.precision) ** -0.5).logpdf(params.mean).sum((-1, -2))
+    )
     return dirichlet + gamma + normal
 
 

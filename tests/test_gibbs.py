@@ -8,9 +8,18 @@ import torch
 from elbo.inference import cavi, gibbs
 from elbo.inference.assignments import log_predictive
 from elbo.models.gaussian_mixture import DiagonalMixture, UnitMixture
-from elbo.models.mixture_family import Parameters, assignment_posterior, component_log_likelihood, log_evidence, sample_data
+from elbo.models.mixture_family import (
+    Parameters,
+    assignment_posterior,
+    component_log_likelihood,
+    log_evidence,
+    sample_data,
+)
 
-MODELS = [UnitMixture(3, mean_sd=2.0), DiagonalMixture(3, concentration=0.8, mean=0.2, mean_precision=0.4, shape=2.5, rate=1.2)]
+MODELS = [
+    UnitMixture(3, mean_sd=2.0),
+    DiagonalMixture(3, concentration=0.8, mean=0.2, mean_precision=0.4, shape=2.5, rate=1.2),
+]
 BOTH = pytest.mark.parametrize("model", MODELS, ids=["unit", "diagonal"])
 CHAINS = 400
 
@@ -70,7 +79,9 @@ def test_partition_probabilities(model):
 
 @BOTH
 def test_joint_distribution_is_invariant(model):
-    """Geweke: globals from the prior, data given globals, two sweeps given the data: the globals still follow the prior jointly with x."""
+    """Geweke: globals from the prior, data given globals, two sweeps given the data: the globals still follow the prior
+    jointly with x.
+    """
     num, n = 800, 4
     before, after = [], []
     g = _gen(3)
@@ -91,10 +102,21 @@ def test_joint_distribution_is_invariant(model):
 def _summaries(params, x):
     centre = (params.log_weights.exp()[:, None] * params.mean).sum(0)
     likelihood = component_log_likelihood(params, x).logsumexp(-1).mean()
-    values = [params.mean.mean(), params.mean.square().mean(), (centre * x.mean(0)).sum(), likelihood, params.mean.max()]
+    values = [
+        params.mean.mean(),
+        params.mean.square().mean(),
+        (centre * x.mean(0)).sum(),
+        likelihood,
+        params.mean.max(),
+    ]
     if (params.precision != 1).any():
         spread = (x.var(0) * params.precision.mean(0)).sum().log()
-        values += [params.precision.log().mean(), params.log_weights.max(), params.precision.log().square().mean(), spread]
+        values += [
+            params.precision.log().mean(),
+            params.log_weights.max(),
+            params.precision.log().square().mean(),
+            spread,
+        ]
     return torch.stack(values)
 
 
@@ -115,7 +137,9 @@ def test_predictive_is_the_log_of_an_average():
 
 
 def test_integrated_predictive_agrees_with_that_of_draws():
-    """Two averages over the same posterior predictive: with the globals integrated out given the assignments, and by draws."""
+    """Two averages over the same posterior predictive: with the globals integrated out given the assignments, and by
+    draws.
+    """
     x, model = _data(5), MODELS[1]
     new, integrated, drawn = torch.tensor([[0.5, 0.0]]).double(), [], []
 
@@ -162,6 +186,10 @@ def test_unusable_data_are_refused_by_gibbs():
     x, model = _data(10), MODELS[1]
     state = gibbs.init(model, x, _gen())
     x[2, 0] = math.nan
-    for call in (lambda: gibbs.init(model, x, _gen()), lambda: gibbs.fit(model, x, _gen(), start=state), lambda: gibbs.step(model, x, state, _gen())):
+    for call in (
+        lambda: gibbs.init(model, x, _gen()),
+        lambda: gibbs.fit(model, x, _gen(), start=state),
+        lambda: gibbs.step(model, x, state, _gen()),
+    ):
         with pytest.raises(ValueError, match="NaN or infinite"):
             call()

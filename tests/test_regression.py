@@ -86,7 +86,9 @@ def test_conjugate_posterior_is_joint_over_evidence():
         prior = log_normal_gamma(weights, tau, torch.zeros(3), torch.eye(3).double() / model.prior_sd**2, 2.5, 0.8)
         likelihood = stats.norm(design @ weights, tau**-0.5).logpdf(target).sum()
         expected = prior + likelihood - model.log_evidence(design, target).item()
-        assert log_normal_gamma(weights, tau, q.mean, q.precision, q.shape, q.rate) == pytest.approx(expected, rel=1e-10)
+        assert log_normal_gamma(weights, tau, q.mean, q.precision, q.shape, q.rate) == pytest.approx(
+            expected, rel=1e-10
+        )
 
 
 def test_collinear_and_constant_columns_stay_finite():

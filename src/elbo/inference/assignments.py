@@ -1,8 +1,9 @@
 r"""The local half of mixture inference: one pass over the data, in chunks that fit the cache.
 
-CAVI assigns data softly, Gibbs sampling draws hard assignments; both then need the sufficient statistics. The pass never keeps the
-``(n, K)`` responsibilities, so its memory is one chunk whatever ``n`` is. With ``y = x - centre`` the expected log-likelihoods
-are two matrix products, ``y^2 A' + y B'``, and so are the statistics; several initialisations only make them wider.
+CAVI assigns data softly, Gibbs sampling draws hard assignments; both then need the sufficient statistics. The pass
+never keeps the ``(n, K)`` responsibilities, so its memory is one chunk whatever ``n`` is. With ``y = x - centre`` the
+expected log-likelihoods are two matrix products, ``y^2 A' + y B'``, and so are the statistics; several initialisations
+only make them wider.
 """
 
 from __future__ import annotations
@@ -36,11 +37,14 @@ def accumulate(
 
     Args:
         x: data, any floating-point precision; the products run in it, the sums over chunks in double precision.
-        coefficients, centre: expected log-likelihoods, from ``model.coefficients``; leading axes ``...`` are initialisations.
-        assign: log-probabilities up to a constant ``(..., K, chunk)`` -> weights of the same shape, and ``(...)`` to be summed.
+        coefficients, centre: expected log-likelihoods, from ``model.coefficients``; leading axes ``...`` are
+            initialisations.
+        assign: log-probabilities up to a constant ``(..., K, chunk)`` -> weights of the same shape, and ``(...)`` to be
+            summed.
 
     Returns:
-        Statistics ``(..., K)`` and ``(..., K, dim)``, and the summed second output of ``assign``. Cost ``8 n dim K`` operations.
+        Statistics ``(..., K)`` and ``(..., K, dim)``, and the summed second output of ``assign``. Cost ``8 n dim K``
+        operations.
     """
     lead, dim = coefficients.bias.shape, x.shape[1]
     out = [torch.zeros(size, dtype=wide(x), device=x.device) for size in (lead, (*lead, dim), (*lead, dim), lead[:-1])]
@@ -68,7 +72,8 @@ def responsibilities(model: ConjugateMixture, q, x: Tensor) -> Tensor:
 
 
 def log_predictive(model: ConjugateMixture, q, x: Tensor) -> Tensor:
-    r"""Held-out log predictive density :math:`\log \int p(x_{new} \mid \theta) q(\theta) d\theta`, one number a datum, in chunks.
+    r"""Held-out log predictive density :math:`\log \int p(x_{new} \mid \theta) q(\theta) d\theta`, one number a datum,
+    in chunks.
 
     Returns:
         ``(batch, ...)`` nats for ``x (batch, dim)``; ``.mean(0)`` is what Blei et al. (2017) plot in figures 3 and 6.
@@ -84,7 +89,9 @@ def _logits(model: ConjugateMixture, q, x: Tensor) -> Iterator[Tensor]:
 
 
 def scored_chunks(x: Tensor, coefficients: Coefficients, centre: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield ``y, y**2 (rows, dim)`` and the expected log-likelihoods ``(..., K, rows)``, components first: the faster product."""
+    """Yield ``y, y**2 (rows, dim)`` and the expected log-likelihoods ``(..., K, rows)``, components first: the faster
+    product.
+    """
     lead = coefficients.bias.shape
     weight2, weight1 = (c.flatten(0, -2).to(x) for c in coefficients[:2])
     bias, shift = coefficients.bias.reshape(-1, 1).to(x), centre.to(x)

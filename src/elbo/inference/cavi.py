@@ -1,11 +1,12 @@
 r"""Coordinate ascent variational inference for Bayesian mixtures of Gaussians.
 
-Blei, Kucukelbir & McAuliffe (2017): algorithm 1 in general, algorithm 2 for :class:`~elbo.models.gaussian_mixture.UnitMixture`,
-appendix B for :class:`~elbo.models.gaussian_mixture.DiagonalMixture`. The family is :math:`q(\theta)\prod_n q(c_n)`; a step sets
-every :math:`q(c_n)`, then :math:`q(\theta)`, to its optimum, so the bound never falls.
+Blei, Kucukelbir & McAuliffe (2017): algorithm 1 in general, algorithm 2 for
+:class:`~elbo.models.gaussian_mixture.UnitMixture`, appendix B for
+:class:`~elbo.models.gaussian_mixture.DiagonalMixture`. The family is :math:`q(\theta)\prod_n q(c_n)`; a step sets every
+:math:`q(c_n)`, then :math:`q(\theta)`, to its optimum, so the bound never falls.
 
-The verbs are ``init``, ``step`` and ``fit``. Any number of initialisations run at once on a leading axis ``R``. Global parameters are
-kept in double precision; arithmetic on the data runs in the data's own.
+The verbs are ``init``, ``step`` and ``fit``. Any number of initialisations run at once on a leading axis ``R``. Global
+parameters are kept in double precision; arithmetic on the data runs in the data's own.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ __all__ = ["CaviFit", "CaviState", "best", "elbo", "fit", "init", "local_step", 
 
 
 class CaviState(NamedTuple):
-    """Where CAVI stands: ``q`` of the globals, and the bound ``(R,)`` in total nats (minus infinity before the first step)."""
+    """Where CAVI stands: ``q`` of the globals, the bound ``(R,)`` in total nats (minus infinity at the start)."""
 
     q: Any  # UnitPosterior or DiagonalPosterior, leading axis R
     elbo: Tensor  # (R,)
@@ -50,9 +51,10 @@ def init(
         x: data ``(n, dim)``.
         generator: source of every random number, on the data's device.
         num_inits: ``R``.
-        how: where the means start. ``"gaussian"``: draws from a factorised Gaussian with the data's mean and variance (Blei et al.,
-            2017, section 2.5). ``"points"``: data drawn at random, which in many dimensions starts much closer to a solution, with a tenth
-            of that Gaussian's noise, because nothing would ever part two components that start equal.
+        how: where the means start. ``"gaussian"``: draws from a factorised Gaussian with the data's mean and variance
+            (Blei et al., 2017, section 2.5). ``"points"``: data drawn at random, which in many dimensions starts much
+            closer to a solution, with a tenth of that Gaussian's noise, because nothing would ever part two components
+            that start equal.
 
     Raises:
         ValueError: unusable data, ``num_inits`` below one, or an unknown ``how``.
@@ -98,7 +100,10 @@ def step(model: ConjugateMixture, x: Tensor, state: CaviState) -> CaviState:
 
 
 def local_step(model: ConjugateMixture, x: Tensor, q) -> tuple[Statistics, Tensor]:
-    """Set every ``q(c_n)`` to its optimum given ``q(theta)``: the statistics of the data so assigned, and the entropy ``(R,)`` of ``q(c)``.
+    """Set every ``q(c_n)`` to its optimum given ``q(theta)``.
+
+    Returns:
+        The statistics of the data so assigned, and the entropy ``(R,)`` of ``q(c)`` in nats.
 
     Raises:
         ValueError: columns of ``x`` and ``q`` differ.
@@ -111,7 +116,7 @@ def local_step(model: ConjugateMixture, x: Tensor, q) -> tuple[Statistics, Tenso
 
 
 def elbo(model: ConjugateMixture, x: Tensor, q) -> Tensor:
-    r"""The evidence lower bound at ``q(theta)`` and the best assignments for it, every constant kept: ``(R,)`` total nats.
+    r"""The evidence lower bound at ``q(theta)`` and the best assignments, all constants kept: ``(R,)`` total nats.
 
     .. math:: \mathrm{ELBO} = \sum_n \log \sum_k \exp E_q[\log p(x_n, c_n = k \mid \theta)] - KL(q(\theta) \| p(\theta))
 
@@ -142,7 +147,8 @@ def fit(
         monitor: called after every step off the clock; its ``(R,)`` values become columns of the history.
 
     Returns:
-        The last state and the history, one row for every initialisation and iteration; ``seconds`` is the clock of the whole batch.
+        The last state and the history, one row for every initialisation and iteration; ``seconds`` is the clock of the
+        whole batch.
     """
     state = start if isinstance(start, CaviState) else init(model, x, start, num_inits, how)
     check_data(x)

@@ -1,8 +1,9 @@
 r"""Blocked Gibbs sampling for Bayesian mixtures of Gaussians: exact in the limit, the reference for the bounds.
 
-A sweep draws every assignment given the global latents, then the global latents given the assignments. Both are exact draws from
-conditionals of the model, so the posterior :math:`p(c, \theta \mid x)` is invariant; Blei et al. (2017), section 2.4, set this
-beside CAVI, which puts an optimum where Gibbs puts a draw. One pass over the data a sweep, as in CAVI.
+A sweep draws every assignment given the global latents, then the global latents given the assignments. Both are exact
+draws from conditionals of the model, so the posterior :math:`p(c, \theta \mid x)` is invariant; Blei et al. (2017),
+section 2.4, set this beside CAVI, which puts an optimum where Gibbs puts a draw. One pass over the data a sweep, as in
+CAVI.
 
 Chains run on a leading axis ``R``. Labels may switch: compare only what does not depend on them.
 """
@@ -30,13 +31,13 @@ class GibbsState(NamedTuple):
     """Where the chains stand: a draw of the global latents with leading axis ``R``, and what it was drawn from."""
 
     params: Parameters
-    conditional: Any  # p(theta | x, c), a UnitPosterior or DiagonalPosterior; before the first sweep, where the draw came from
+    conditional: Any  # p(theta | x, c), a UnitPosterior or DiagonalPosterior; at the start, where the draw came from
     assignments: Tensor  # (R, n), int16; empty before the first sweep
     iteration: int
 
 
 class GibbsFit(NamedTuple):
-    """Last state, a tidy frame ``init, iteration, seconds`` and the monitor's columns, and the kept draws (leading axis: draws, ``R``)."""
+    """Last state, a tidy frame ``init, iteration, seconds`` with the monitor's columns, kept draws ``(draws, R, ...)``."""
 
     state: GibbsState
     history: pd.DataFrame
@@ -58,9 +59,10 @@ def begin(model: ConjugateMixture, q, generator: Generator) -> GibbsState:
 
 
 def step(model: ConjugateMixture, x: Tensor, state: GibbsState, generator: Generator) -> GibbsState:
-    r"""One sweep: :math:`c_n \sim p(c_n \mid x_n, \theta)` for every datum, then :math:`\theta \sim p(\theta \mid x, c)`.
+    r"""One sweep: :math:`c_n \sim p(c_n \mid x_n, \theta)` for all data, then :math:`\theta \sim p(\theta \mid x, c)`.
 
-    Assignments are drawn by adding Gumbel noise to log-probabilities and taking the largest. Cost: one pass over the data.
+    Assignments are drawn by adding Gumbel noise to log-probabilities and taking the largest. Cost: one pass over the
+    data.
 
     Raises:
         ValueError: the draw is not finite (data with NaN, or beyond the range of its precision).
@@ -113,7 +115,7 @@ def fit(
 
 
 def assign(x: Tensor, params: Parameters, generator: Generator) -> tuple[Statistics, Tensor]:
-    """Draw every assignment given the global latents ``(R, K, ...)``: the statistics, and the assignments ``(R, n)``."""
+    """Draw every assignment given global latents ``(R, K, ...)``: the statistics, and the assignments ``(R, n)``."""
     chosen: list[Tensor] = []
 
     def draw(logits: Tensor) -> tuple[Tensor, Tensor]:  # (R, K, chunk)
@@ -138,10 +140,12 @@ def log_likelihood(params: Parameters, x: Tensor) -> Tensor:
 
 
 def log_predictive(draws: Parameters, x: Tensor) -> Tensor:
-    r"""Held-out log predictive density :math:`\log \tfrac1S \sum_s p(x_{new} \mid \theta_s)` over the first axis of ``draws``.
+    r"""Held-out log predictive density :math:`\log \tfrac1S \sum_s p(x_{new} \mid \theta_s)` over the first axis of
+    ``draws``.
 
-    In many dimensions few draws say little: biased downwards by about half the relative variance of the average. There the average of
-    ``log_predictive(model, state.conditional, x)`` (:mod:`elbo.inference.assignments`), with the global latents integrated out, is better.
+    In many dimensions few draws say little: biased downwards by about half the relative variance of the average. There
+    the average of ``log_predictive(model, state.conditional, x)`` (:mod:`elbo.inference.assignments`), with the global
+    latents integrated out, is better.
 
     Args:
         draws: ``(S, ..., K, ...)``, as kept by :func:`fit`, warm-up removed.

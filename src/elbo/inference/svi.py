@@ -1,8 +1,8 @@
 r"""Stochastic variational inference for Bayesian mixtures of Gaussians.
 
-Blei, Kucukelbir & McAuliffe (2017), algorithm 3, after Hoffman, Blei, Wang & Paisley (2013). A step reads a minibatch, pretends that the
-data set consists of ``n / batch`` copies of it, and moves ``q(theta)`` towards CAVI's answer for that data set. In natural
-parameters the move is a step along the natural gradient of the bound:
+Blei, Kucukelbir & McAuliffe (2017), algorithm 3, after Hoffman, Blei, Wang & Paisley (2013). A step reads a minibatch,
+pretends that the data set consists of ``n / batch`` copies of it, and moves ``q(theta)`` towards CAVI's answer for that
+data set. In natural parameters the move is a step along the natural gradient of the bound:
 
 .. math:: \lambda_t = (1 - \epsilon_t) \lambda_{t-1} + \epsilon_t \hat\lambda_t, \qquad
           \epsilon_t = (t + t_0)^{-\kappa}, \quad t = 0, 1, \dots
@@ -65,7 +65,9 @@ class SviState(NamedTuple):
 
 
 class SviFit(NamedTuple):
-    """Last state, and a tidy frame of ``init, iteration, seconds, data_read, elbo, elbo_per_datum`` (full bound, off the clock)."""
+    """Last state, and a tidy frame of ``init, iteration, seconds, data_read, elbo, elbo_per_datum`` (full bound, off
+    the clock).
+    """
 
     state: SviState
     history: pd.DataFrame
@@ -79,9 +81,11 @@ def init(
 
 
 def step(model: ConjugateMixture, batch: Tensor, state: SviState, num_data: int, step_size: float) -> SviState:
-    r"""One natural-gradient step on a minibatch; Blei et al. (2017), algorithm 3. Cost ``8 len(batch) dim K`` operations.
+    r"""One natural-gradient step on a minibatch; Blei et al. (2017), algorithm 3. Cost ``8 len(batch) dim K``
+    operations.
 
-    :math:`\hat\lambda`, the conjugate update for ``num_data / len(batch)`` copies of the minibatch, is an unbiased estimate of CAVI's update.
+    :math:`\hat\lambda`, the conjugate update for ``num_data / len(batch)`` copies of the minibatch, is an unbiased
+    estimate of CAVI's update.
 
     Raises:
         ValueError: ``step_size`` outside (0, 1], or a minibatch that breaks the bound (NaN, wrong columns).
@@ -99,7 +103,9 @@ def step(model: ConjugateMixture, batch: Tensor, state: SviState, num_data: int,
 
 
 def noisy_elbo(model: ConjugateMixture, batch: Tensor, q, num_data: int) -> tuple[Tensor, Tensor]:
-    """Unbiased estimate of the full bound (best assignments) from a minibatch, and its standard error: ``(R,)`` total nats each."""
+    """Unbiased estimate of the full bound (best assignments) from a minibatch, and its standard error: ``(R,)`` total
+    nats each.
+    """
     if len(batch) < 2:
         raise ValueError("a standard error needs a minibatch of at least two data")
     logs = num_data * log_normalisers(model, q, batch).to(wide(batch))

@@ -1,8 +1,8 @@
 r"""Two Bayesian mixtures of Gaussians from Blei, Kucukelbir & McAuliffe (2017).
 
-:class:`~elbo.models.unit_mixture.UnitMixture` is the model of section 3: unit variances, unknown means. :class:`DiagonalMixture` is
-the model of appendix B, the one fitted to images: unknown weights, means and variances. Each is a frozen record of its prior
-whose methods are the closed forms that conjugacy gives; no method loops over data.
+:class:`~elbo.models.unit_mixture.UnitMixture` is the model of section 3: unit variances, unknown means.
+:class:`DiagonalMixture` is the model of appendix B, the one fitted to images: unknown weights, means and variances.
+Each is a frozen record of its prior whose methods are the closed forms that conjugacy gives; no method loops over data.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ import torch
 from torch import Generator, Tensor
 
 from elbo.densities import LOG_2PI, gaussian_log_prob
-from elbo.models.mixture_family import Coefficients, Parameters, Statistics, component_log_likelihood, randn_like, require
+from elbo.models.mixture_family import (
+    Coefficients,
+    Parameters,
+    Statistics,
+    component_log_likelihood,
+    randn_like,
+    require,
+)
 from elbo.models.unit_mixture import UnitMixture, UnitPosterior
 
 __all__ = ["DiagonalMixture", "DiagonalPosterior", "UnitMixture", "UnitPosterior"]
@@ -43,8 +50,8 @@ class DiagonalMixture:
               \mu_{kd} \mid \tau_{kd} \sim N(m_0, 1/(b_0 \tau_{kd})), \quad c_n \sim \mathrm{Cat}(\pi), \quad
               x_{nd} \mid c_n \sim N(\mu_{c_n d}, 1 / \tau_{c_n d})
 
-    The Gamma has rate :math:`\beta_0` (mean :math:`\alpha_0/\beta_0`). An empty component returns to this prior, so more components than
-    data, or than clusters, is no error: their weight goes to :math:`a_0 / (n + K a_0)`.
+    The Gamma has rate :math:`\beta_0` (mean :math:`\alpha_0/\beta_0`). An empty component returns to this prior, so
+    more components than data, or than clusters, is no error: their weight goes to :math:`a_0 / (n + K a_0)`.
 
     Args:
         num_components: :math:`K`.
@@ -77,13 +84,15 @@ class DiagonalMixture:
         return 1 / self.num_components if self.concentration is None else self.concentration
 
     def prior(self, like: Tensor) -> DiagonalPosterior:
-        """The prior in the shape of a posterior: ``(K,)`` and ``(K, dim)``, with the dim, device and dtype of ``like (..., dim)``."""
+        """The prior in the shape of a posterior, ``(K,)`` and ``(K, dim)``, with dim, device and dtype of ``like``."""
         ones = like.new_ones(self.num_components, like.shape[-1])
         mean, rate = (torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in (self.mean, self.rate))
         if any(v.ndim and v.shape != like.shape[-1:] for v in (mean, rate)):
             raise ValueError(f"prior mean and rate must be numbers or have the data's {like.shape[-1]} columns")
         counts = ones[:, 0]
-        return DiagonalPosterior(self.a0 * counts, ones * mean, self.mean_precision * counts, self.shape * counts, ones * rate)
+        return DiagonalPosterior(
+            self.a0 * counts, ones * mean, self.mean_precision * counts, self.shape * counts, ones * rate
+        )
 
     def sample_parameters(self, dim: int, generator: Generator) -> Parameters:
         """Draw weights, means and precisions from the prior (double precision)."""
@@ -106,7 +115,8 @@ class DiagonalMixture:
     def log_joint(self, x: Tensor, params: Parameters, assignments: Tensor | None = None) -> Tensor:
         r""":math:`\log p(x, c, \pi, \mu, \tau)`, total nats ``(...)``; without assignments they are summed out.
 
-        ``params`` may carry leading axes. Cost ``n * K * dim`` in memory; :func:`elbo.inference.gibbs.log_likelihood` sums in chunks.
+        ``params`` may carry leading axes. Cost ``n * K * dim`` in memory; :func:`elbo.inference.gibbs.log_likelihood`
+        sums in chunks.
         """
         per_component = component_log_likelihood(params, x)  # (n, ..., K)
         if assignments is None:
@@ -115,13 +125,16 @@ class DiagonalMixture:
         return self.log_prior(params) + per_component.gather(-1, index).squeeze(-1).sum(0)
 
     def posterior(self, stats: Statistics) -> DiagonalPosterior:
-        r"""The conjugate update, Blei et al. (2017), appendix B, with :math:`\bar x_k` and scatter :math:`S_k` of the data given to ``k``.
+        r"""The conjugate update, Blei et al. (2017), appendix B.
+
+        With :math:`\bar x_k` the mean and :math:`S_k` the scatter of the data given to ``k``:
 
         .. math:: a_k = a_0 + N_k, \quad b_k = b_0 + N_k, \quad m_k = \frac{b_0 m_0 + N_k \bar x_k}{b_k}, \quad
                   \alpha_k = \alpha_0 + \frac{N_k}{2}, \quad
                   \beta_k = \beta_0 + \frac12 \Big( S_k + \frac{b_0 N_k}{b_k} (\bar x_k - m_0)^2 \Big)
 
-        The scatter is kept from going below zero by rounding, so :math:`\beta_k \ge \beta_0` and a constant column stays finite.
+        The scatter is kept from going below zero by rounding, so :math:`\beta_k \ge \beta_0` and a constant column
+        stays finite.
         """
         p, counts = self.prior(stats.linear), stats.counts[..., None]
         offset = stats.linear / counts.clamp_min(torch.finfo(counts.dtype).tiny)  # mean of the data, about the centre
@@ -152,9 +165,15 @@ class DiagonalMixture:
         p = self.prior(q.mean)
         total, total0 = q.concentration.sum(-1), p.concentration.sum(-1)
         digammas = torch.digamma(q.concentration) - torch.digamma(total)[..., None]
-        dirichlet = torch.lgamma(total) - torch.lgamma(total0) + (
-            torch.lgamma(p.concentration) - torch.lgamma(q.concentration) + (q.concentration - p.concentration) * digammas
-        ).sum(-1)
+        dirichlet = (
+            torch.lgamma(total)
+            - torch.lgamma(total0)
+            + (
+                torch.lgamma(p.concentration)
+                - torch.lgamma(q.concentration)
+                + (q.concentration - p.concentration) * digammas
+            ).sum(-1)
+        )
         shape, shape0 = q.shape[..., None], p.shape[..., None]
         gamma = (shape - shape0) * torch.digamma(shape) - torch.lgamma(shape) + torch.lgamma(shape0)
         gamma = gamma + shape0 * (q.rate / p.rate).log() + shape * (p.rate - q.rate) / q.rate
@@ -164,13 +183,17 @@ class DiagonalMixture:
         return dirichlet + (gamma + normal).sum((-1, -2))
 
     def interpolate(self, q0: DiagonalPosterior, q1: DiagonalPosterior, rate: float) -> DiagonalPosterior:
-        r"""Weighted mean of the natural parameters :math:`(a, b, bm, \alpha, \beta + \tfrac12 b m^2)`, weight ``rate`` on ``q1``.
+        r"""Weighted mean of natural parameters :math:`(a, b, bm, \alpha, \beta + \tfrac12 b m^2)`: ``rate`` on ``q1``.
 
         Written without the subtraction of squares: :math:`\beta` gains the spread between the two means.
         """
         concentration, mean_precision, shape = (
             (1 - rate) * old + rate * new
-            for old, new in ((q0.concentration, q1.concentration), (q0.mean_precision, q1.mean_precision), (q0.shape, q1.shape))
+            for old, new in (
+                (q0.concentration, q1.concentration),
+                (q0.mean_precision, q1.mean_precision),
+                (q0.shape, q1.shape),
+            )
         )
         share = (rate * q1.mean_precision / mean_precision)[..., None]
         between = 0.5 * (1 - rate) * q0.mean_precision[..., None] * share * (q1.mean - q0.mean).square()
@@ -178,7 +201,7 @@ class DiagonalMixture:
         return DiagonalPosterior(concentration, torch.lerp(q0.mean, q1.mean, share), mean_precision, shape, beta)
 
     def draw(self, q: DiagonalPosterior, generator: Generator) -> Parameters:
-        """One draw of weights, precisions and means from ``q``; log-weights stay finite however small the concentration."""
+        """One draw of weights, precisions and means; log-weights stay finite however small the concentration."""
         log_gamma = _log_gamma_draw(q.concentration, generator)
         shape = q.shape[..., None].expand_as(q.rate)
         precision = torch.exp(_log_gamma_draw(shape, generator) - q.rate.log())
@@ -192,7 +215,8 @@ class DiagonalMixture:
     def log_predictive(self, q: DiagonalPosterior, x: Tensor) -> Tensor:
         r"""Density of a new datum under ``q``: a mixture of products of Student t densities; ``(batch, ...)`` nats.
 
-        .. math:: \log \sum_k \frac{a_k}{\sum_j a_j} \prod_d \mathrm{St}\Big(x_d; 2\alpha_k, m_{kd}, \frac{\beta_{kd} (b_k + 1)}{\alpha_k b_k}\Big)
+        .. math:: \log \sum_k \frac{a_k}{\sum_j a_j} \prod_d
+                  \mathrm{St}\Big(x_d; 2\alpha_k, m_{kd}, \frac{\beta_{kd} (b_k + 1)}{\alpha_k b_k}\Big)
 
         The integral over ``q`` is exact. Cost ``batch * K * dim`` logarithms, one component at a time in memory.
         """
@@ -206,7 +230,7 @@ class DiagonalMixture:
         return (constant.to(x) - (q.shape + 0.5).to(x) * logs).logsumexp(-1)
 
     def log_evidence_given(self, stats: Statistics) -> Tensor:
-        r""":math:`\log p(x, c)` with weights, means and precisions integrated out, ``(...)`` total nats; ``stats`` of hard assignments."""
+        r""":math:`\log p(x, c)`, all global latents integrated out, ``(...)`` total nats; ``stats`` of hard labels."""
         q, p = self.posterior(stats), self.prior(stats.linear)
         weights = torch.lgamma(p.concentration.sum()) - torch.lgamma(q.concentration.sum(-1))
         weights = weights + (torch.lgamma(q.concentration) - torch.lgamma(p.concentration)).sum(-1)

@@ -1,4 +1,5 @@
-"""What every Gaussian mixture here shares: its parameters, its sufficient statistics, and the exact answer at tiny ``n``.
+"""What every Gaussian mixture here shares: its parameters, its sufficient statistics, and the exact answer at tiny
+``n``.
 
 Two mixtures are defined in :mod:`elbo.models.gaussian_mixture`. Both are conditionally conjugate, so an algorithm needs
 only five things of them, and never asks which of the two it has (:class:`ConjugateMixture`).
@@ -43,7 +44,8 @@ class Parameters(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    r"""Sufficient statistics of softly assigned data, about a ``centre`` that keeps the subtraction of large numbers away.
+    r"""Sufficient statistics of softly assigned data, about a ``centre`` that keeps the subtraction of large numbers
+    away.
 
     .. math:: N_k = \sum_n r_{nk}, \quad \sum_n r_{nk} (x_n - c), \quad \sum_n r_{nk} (x_n - c)^2
     """
@@ -66,7 +68,7 @@ class Coefficients(NamedTuple):
 
 
 class ConjugateMixture(Protocol):
-    """What CAVI, SVI and Gibbs sampling ask of a mixture. ``posterior`` types are NamedTuples with a leading ``...``."""
+    """What CAVI, SVI and Gibbs sampling ask of a mixture. A posterior is a NamedTuple with leading axes ``...``."""
 
     num_components: int
 
@@ -169,8 +171,8 @@ def assignment_posterior(model: ConjugateMixture, x: Tensor) -> tuple[Tensor, Te
 def log_evidence(model: ConjugateMixture, x: Tensor) -> Tensor:
     r"""Exact :math:`\log p(x) = \log \sum_c p(x, c)`, a scalar in nats for the whole data set.
 
-    Each of the ``K ** n`` terms is a closed form; this is what a bound must stay below. Blei et al. (2017), section 2.1, calls the
-    sum intractable; at ``n <= 12`` it is only slow.
+    Each of the ``K ** n`` terms is a closed form; this is what a bound must stay below. Blei et al. (2017), section
+    2.1, calls the sum intractable; at ``n <= 12`` it is only slow.
     """
     return _log_joints(model, x, all_assignments(x.shape[0], model.num_components)).logsumexp(0)
 

@@ -1,8 +1,8 @@
 r"""Bayesian linear regression: the model whose latents are all global, with everything in closed form.
 
-The coefficients are shared by all data, so nothing is local: the counterpart of factor analysis, where every datum has scores of its
-own. :class:`LinearRegression` knows its noise, :class:`ConjugateRegression` learns it. Both are exact twins for tests: posterior,
-evidence, and (with known noise) the bound and its gap for any Gaussian ``q``.
+The coefficients are shared by all data, so nothing is local: the counterpart of factor analysis, where every datum has
+scores of its own. :class:`LinearRegression` knows its noise, :class:`ConjugateRegression` learns it. Both are exact
+twins for tests: posterior, evidence, and (with known noise) the bound and its gap for any Gaussian ``q``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class LinearRegression:
 
     .. math:: w \sim N(0, s_0^2 I), \qquad y_n \mid w \sim N(w^\top x_n, \sigma^2)
 
-    Designs are ``(n, dim)``, targets ``(n,)``, coefficients ``(..., dim)``. Evidence and bound are total nats over the targets.
+    Designs are ``(n, dim)``, targets ``(n,)``, coefficients ``(..., dim)``. Evidence and bound are total nats over the
+    targets.
 
     Raises:
         ValueError: a standard deviation that is not positive, or (in every method) data with NaN or of the wrong shape.
@@ -65,7 +66,8 @@ class LinearRegression:
     def log_evidence(self, design: Tensor, target: Tensor) -> Tensor:
         r"""Exact :math:`\log p(y) = \log p(y, m) + \tfrac D2 \log 2\pi + \tfrac12 \log |S|`, total nats, a scalar.
 
-        The joint at the posterior mean less the posterior's log-density there; equals :math:`\log N(y; 0, \sigma^2 I + s_0^2 X X^\top)`.
+        The joint at the posterior mean less the posterior's log-density there; equals :math:`\log N(y; 0, \sigma^2 I +
+        s_0^2 X X^\top)`.
         """
         mean, _ = self.posterior(design, target)
         log_det = torch.linalg.slogdet(self._precision(design)).logabsdet
@@ -106,7 +108,8 @@ class NormalGamma(NamedTuple):
 class ConjugateRegression:
     r"""Gaussian coefficients and unknown noise, conjugate.
 
-    .. math:: \tau \sim \mathrm{Gamma}(\alpha_0, \beta_0), \qquad w \mid \tau \sim N(0, s_0^2 I / \tau), \qquad y_n \mid w, \tau \sim N(w^\top x_n, 1/\tau)
+    .. math:: \tau \sim \mathrm{Gamma}(\alpha_0, \beta_0), \qquad w \mid \tau \sim N(0, s_0^2 I / \tau), \qquad
+              y_n \mid w, \tau \sim N(w^\top x_n, 1/\tau)
 
     Raises:
         ValueError: a hyperparameter that is not positive, or (in every method) data with NaN or of the wrong shape.
@@ -120,8 +123,8 @@ class ConjugateRegression:
         _positive(prior_sd=self.prior_sd, shape=self.shape, rate=self.rate)
 
     def posterior(self, design: Tensor, target: Tensor) -> NormalGamma:
-        r"""Exact: :math:`\Lambda = X^\top X + I/s_0^2`, :math:`m = \Lambda^{-1} X^\top y`, :math:`\alpha = \alpha_0 + n/2`,
-        :math:`\beta = \beta_0 + \tfrac12 \big(\|y - Xm\|^2 + \|m\|^2 / s_0^2\big)`."""
+        r"""Exact: :math:`\Lambda = X^\top X + I/s_0^2`, :math:`m = \Lambda^{-1} X^\top y`, :math:`\alpha = \alpha_0 +
+        n/2`, :math:`\beta = \beta_0 + \tfrac12 \big(\|y - Xm\|^2 + \|m\|^2 / s_0^2\big)`."""
         _check(design, target)
         precision = design.T @ design + torch.eye(design.shape[1]).to(design) / self.prior_sd**2
         mean = torch.linalg.solve(precision, design.T @ target)
@@ -133,7 +136,9 @@ class ConjugateRegression:
         r"""Exact :math:`\log p(y)`, total nats: a multivariate Student t with :math:`2\alpha_0` degrees of freedom."""
         q = self.posterior(design, target)
         log_det = torch.linalg.slogdet(q.precision).logabsdet + 2 * len(q.mean) * math.log(self.prior_sd)
-        gammas = torch.lgamma(q.shape) - math.lgamma(self.shape) + self.shape * math.log(self.rate) - q.shape * q.rate.log()
+        gammas = (
+            torch.lgamma(q.shape) - math.lgamma(self.shape) + self.shape * math.log(self.rate) - q.shape * q.rate.log()
+        )
         return gammas - 0.5 * (log_det + len(target) * LOG_2PI)
 
 
@@ -150,6 +155,8 @@ def _positive(**values: float) -> None:
 
 def _check(design: Tensor, target: Tensor) -> None:
     if design.ndim != 2 or target.shape != design.shape[:1]:
-        raise ValueError(f"need a design (n, dim) and targets (n,), got {tuple(design.shape)} and {tuple(target.shape)}")
+        raise ValueError(
+            f"need a design (n, dim) and targets (n,), got {tuple(design.shape)} and {tuple(target.shape)}"
+        )
     if not (torch.isfinite(design).all() and torch.isfinite(target).all()):
         raise ValueError("design or targets have NaN or infinite entries; drop or impute those rows first")

@@ -10,7 +10,14 @@ import torch
 from torch import Generator, Tensor
 
 from elbo.densities import LOG_2PI, gaussian_log_prob
-from elbo.models.mixture_family import Coefficients, Parameters, Statistics, component_log_likelihood, randn_like, require
+from elbo.models.mixture_family import (
+    Coefficients,
+    Parameters,
+    Statistics,
+    component_log_likelihood,
+    randn_like,
+    require,
+)
 
 __all__ = ["UnitMixture", "UnitPosterior"]
 
@@ -24,9 +31,10 @@ class UnitPosterior(NamedTuple):
 
 @dataclass(frozen=True)
 class UnitMixture:
-    r"""Mixture of unit-variance Gaussians, Blei et al. (2017), equations 5-7.
+    r"""Mixture of unit-variance Gaussians, Blei et al. (2017), section 2.1.
 
-    .. math:: \mu_k \sim N(0, \sigma^2 I), \qquad c_n \sim \mathrm{Cat}(1/K, \dots, 1/K), \qquad x_n \mid c_n, \mu \sim N(\mu_{c_n}, I)
+    .. math:: \mu_k \sim N(0, \sigma^2 I), \qquad c_n \sim \mathrm{Cat}(1/K, \dots, 1/K), \qquad
+              x_n \mid c_n, \mu \sim N(\mu_{c_n}, I)
 
     Args:
         num_components: :math:`K`.
@@ -57,7 +65,7 @@ class UnitMixture:
         return log_prior.sum() + log_lik.sum() - len(x) * math.log(self.num_components)
 
     def posterior(self, stats: Statistics) -> UnitPosterior:
-        r"""The update of the means, Blei et al. (2017), equation 34.
+        r"""The update of the means, Blei et al. (2017), algorithm 2.
 
         .. math:: s_k^2 = \frac{1}{1/\sigma^2 + N_k}, \qquad m_k = s_k^2 \sum_n r_{nk} x_n
         """
@@ -68,7 +76,7 @@ class UnitMixture:
     def coefficients(self, q: UnitPosterior, centre: Tensor) -> Coefficients:
         r"""Expected log-likelihood of a datum: :math:`-\tfrac12 E\|x - \mu_k\|^2 - \tfrac D2 \log 2\pi - \log K`.
 
-        Its softmax over ``k`` is equation 26 of Blei et al. (2017): terms without ``k`` cancel.
+        Its softmax over ``k`` is the update of the assignments in algorithm 2 of Blei et al. (2017): terms without ``k`` cancel.
         """
         mean = q.mean - centre
         dim = mean.shape[-1]
@@ -82,7 +90,9 @@ class UnitMixture:
         return 0.5 * (dim * (ratio - 1 - ratio.log()) + q.mean.square().sum(-1) / self.mean_sd**2).sum(-1)
 
     def interpolate(self, q0: UnitPosterior, q1: UnitPosterior, rate: float) -> UnitPosterior:
-        r"""Weighted mean of natural parameters :math:`(m/s^2, -1/2s^2)`: weight ``1 - rate`` on ``q0``, ``rate`` on ``q1``."""
+        r"""Weighted mean of natural parameters :math:`(m/s^2, -1/2s^2)`: weight ``1 - rate`` on ``q0``, ``rate`` on
+        ``q1``.
+        """
         precision = (1 - rate) / q0.var + rate / q1.var
         share = rate / (q1.var * precision)
         return UnitPosterior(torch.lerp(q0.mean, q1.mean, share[..., None]), 1 / precision)
@@ -97,9 +107,11 @@ class UnitMixture:
         return q.mean, (1 / q.var - self.mean_sd**-2).clamp_min(0)
 
     def log_predictive(self, q: UnitPosterior, x: Tensor) -> Tensor:
-        r"""Density of a new datum under ``q``: :math:`\log \tfrac1K \sum_k N(x; m_k, (1 + s_k^2) I)`; ``(batch, ...)`` nats.
+        r"""Density of a new datum under ``q``: :math:`\log \tfrac1K \sum_k N(x; m_k, (1 + s_k^2) I)`; ``(batch, ...)``
+        nats.
 
-        The integral over ``q`` is exact; Blei et al. (2017), section 3.1, plug in :math:`m_k` instead, which drops :math:`s_k^2`.
+        The integral over ``q`` is exact; Blei et al. (2017), section 3.1, plug in :math:`m_k` instead, which drops
+        :math:`s_k^2`.
         """
         precision = (1 / (1 + q.var))[..., None].expand_as(q.mean)
         log_weights = torch.full_like(q.var, -math.log(self.num_components))
@@ -108,7 +120,8 @@ class UnitMixture:
     def log_evidence_given(self, stats: Statistics) -> Tensor:
         r""":math:`\log p(x, c)` with the means integrated out, ``(...)`` total nats; ``stats`` of hard assignments.
 
-        Per component and column :math:`-\tfrac12 [N_k \log 2\pi + \log(1 + \sigma^2 N_k) + \sum_n x_n^2 - m_k^2 / s_k^2]`.
+        Per component and column :math:`-\tfrac12 [N_k \log 2\pi + \log(1 + \sigma^2 N_k) + \sum_n x_n^2 - m_k^2 /
+        s_k^2]`.
         """
         q, counts, centre = self.posterior(stats), stats.counts[..., None], stats.centre
         squares = stats.quadratic + 2 * centre * stats.linear + counts * centre.square()

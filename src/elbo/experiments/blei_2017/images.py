@@ -1,8 +1,9 @@
 """Clusters of colour histograms: figures 2, 4, 5 and 6 of Blei et al. (2017) on patches of two photographs.
 
-The paper clusters imageCLEF photographs, which cannot be redistributed. Here a datum is a square patch of one of scikit-learn's
-two sample photographs, described as in the paper: 192 bins for each of red, green and blue, 576 numbers. A channel's histogram is scaled
-to mean one (counts times ``192 / pixels``): log densities depend on this scale, so only their differences mean something.
+The paper clusters imageCLEF photographs, which cannot be redistributed. Here a datum is a square patch of one of
+scikit-learn's two sample photographs, described as in the paper: 192 bins for each of red, green and blue, 576 numbers.
+A channel's histogram is scaled to mean one (counts times ``192 / pixels``): log densities depend on this scale, so only
+their differences mean something.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class ImageFit(NamedTuple):
 
 
 def patches(side: int = 24, stride: int = 8, bins: int = 192) -> Patches:
-    """Overlapping patches within strips of 64 columns; every third strip is held out, so no pixel is both seen and held out."""
+    """Overlapping patches within strips of 64 columns; every third strip is held out, so no pixel is both seen and held
+    out.
+    """
     photos = data.load("photos").images
     photos = photos if photos.ndim == 4 else photos.reshape(2, 427, 640, 3)
     parts, photo, strip = [], [], []
@@ -64,8 +67,8 @@ def patches(side: int = 24, stride: int = 8, bins: int = 192) -> Patches:
 def histograms(found: Patches, examples: tuple[int, ...] = (900, 4700)) -> pd.DataFrame:
     """Figure 4: two patches and their colour histograms.
 
-    Columns: ``example``, ``kind`` (pixel or bin), ``row, column, red, green, blue`` of a pixel (0 to 1), and for a bin ``level`` (its middle,
-    0 to 255), ``channel``, ``height`` (mean one in every channel).
+    Columns: ``example``, ``kind`` (pixel or bin), ``row, column, red, green, blue`` of a pixel (0 to 1), and for a bin
+    ``level`` (its middle, 0 to 255), ``channel``, ``height`` (mean one in every channel).
     """
     frames = []
     bins = found.histograms.shape[1] // 3
@@ -79,9 +82,16 @@ def histograms(found: Patches, examples: tuple[int, ...] = (900, 4700)) -> pd.Da
 
 
 def fit(
-    found: Patches, num_components: int = 30, num_inits: int = 10, iterations: int = 40, seed: int = 0, device: str = "cpu"
+    found: Patches,
+    num_components: int = 30,
+    num_inits: int = 10,
+    iterations: int = 40,
+    seed: int = 0,
+    device: str = "cpu",
 ) -> ImageFit:
-    """CAVI with the model and prior of appendix B from ``num_inits`` Gaussian starts at once, for a fixed number of iterations."""
+    """CAVI with the model and prior of appendix B from ``num_inits`` Gaussian starts at once, for a fixed number of
+    iterations.
+    """
     x = found.histograms[~found.test].to(device)
     model = DiagonalMixture(num_components)
     generator = torch.Generator(device).manual_seed(seed)
@@ -93,13 +103,16 @@ def initialisations(run: ImageFit) -> pd.DataFrame:
     return run.fit.history
 
 
-def clusters(run: ImageFit, num_clusters: int = 6, num_patches: int = 12, min_size: int = 100, seed: int = 0) -> pd.DataFrame:
+def clusters(
+    run: ImageFit, num_clusters: int = 6, num_patches: int = 12, min_size: int = 100, seed: int = 0
+) -> pd.DataFrame:
     """Figure 5: patches of some clusters of the best start, drawn at random from training and held-out patches.
 
-    The clusters are chosen by rule: the largest, then each time the one whose mean colour is farthest from those chosen, among clusters
-    of at least ``min_size`` patches.
+    The clusters are chosen by rule: the largest, then each time the one whose mean colour is farthest from those
+    chosen, among clusters of at least ``min_size`` patches.
 
-    Columns: ``cluster`` (in order of choice, from 0), ``size`` (patches in it), ``patch``, ``row``, ``column``, ``red, green, blue`` (0 to 1).
+    Columns: ``cluster`` (in order of choice, from 0), ``size`` (patches in it), ``patch``, ``row``, ``column``, ``red,
+    green, blue`` (0 to 1).
     """
     found, best = run.patches, cavi.best(run.fit.state)
     x = found.histograms.to(run.fit.state.elbo.device)
@@ -136,16 +149,17 @@ def held_out(
     seed: int = 0,
     device: str = "cpu",
 ) -> pd.DataFrame:
-    """Figure 6: held-out log predictive against seconds for CAVI, SVI, Gibbs sampling and HMC: one model, the same random starts.
+    """Figure 6: held-out log predictive against seconds for CAVI, SVI, Gibbs sampling and HMC: one model, the same
+    random starts.
 
-    CAVI and SVI integrate the predictive over ``q`` (Student t). Gibbs sampling does so given the assignments, and averages the
-    density over the second half of its sweeps so far; HMC, which runs with the assignments summed out as the paper's NUTS did,
-    averages the density over the second half of its draws. It has only the first
-    start; ``hmc_steps = 0`` leaves it out.
+    CAVI and SVI integrate the predictive over ``q`` (Student t). Gibbs sampling does so given the assignments, and
+    averages the density over the second half of its sweeps so far; HMC, which runs with the assignments summed out as
+    the paper's NUTS did, averages the density over the second half of its draws. It has only the first start;
+    ``hmc_steps = 0`` leaves it out.
 
     Returns:
-        ``algorithm, start, iteration, seconds`` (evaluation not counted) ``, held_out`` (mean nats per patch) ``, held_out_se`` (over patches,
-        as if these were independent).
+        ``algorithm, start, iteration, seconds`` (evaluation not counted) ``, held_out`` (mean nats per patch) ``,
+        held_out_se`` (over patches, as if these were independent).
     """
     x, test = found.histograms[~found.test].to(device), found.histograms[found.test].to(device)
     model = DiagonalMixture(num_components)
@@ -203,7 +217,9 @@ def _hmc(model, x: Tensor, test: Tensor, q, steps: int, leapfrog_steps: int, gen
         logits, u, v = z.split([k - 1, sd.numel(), sd.numel()], -1)
         log_weights = torch.nn.functional.pad(logits, (0, 1)).log_softmax(-1)
         log_tau = tau.log() + v.view(shape) / q.shape.sqrt()[..., None]
-        return Parameters(log_weights, mean + sd * u.view(shape), log_tau.exp()), log_weights.sum(-1) + log_tau.sum((-1, -2))
+        return Parameters(log_weights, mean + sd * u.view(shape), log_tau.exp()), log_weights.sum(-1) + log_tau.sum(
+            (-1, -2)
+        )
 
     x = x.to(mean.dtype)
 
@@ -219,7 +235,9 @@ def _hmc(model, x: Tensor, test: Tensor, q, steps: int, leapfrog_steps: int, gen
         state, info = hmc.step(log_prob, state, adaptation.log_step.exp(), leapfrog_steps, generator)
         adaptation = hmc.adapt(adaptation, info.accept_prob, 0.8)
         seconds += time.perf_counter() - begun
-        rows.append({"iteration": iteration, "seconds": seconds, **average(gibbs.log_likelihood(unpack(state.z)[0], test))})
+        rows.append(
+            {"iteration": iteration, "seconds": seconds, **average(gibbs.log_likelihood(unpack(state.z)[0], test))}
+        )
     return cavi.tidy(rows, 1)
 
 

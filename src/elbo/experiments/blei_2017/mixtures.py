@@ -1,4 +1,6 @@
-"""CAVI and SVI on simulated mixtures: figure 3 of Blei et al. (2017), the bound beside the evidence, and a million data."""
+"""CAVI and SVI on simulated mixtures: figure 3 of Blei et al. (2017), the bound beside the evidence, and a million
+data.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,11 @@ class FiveGaussians(NamedTuple):
     snapshots: pd.DataFrame  # iteration, component, weight, and the mean and standard deviation of each coordinate
 
 
-def simulate(num_components: int, dim: int, num: int, generator: torch.Generator, spread: float = 4.0) -> tuple[Tensor, Tensor]:
-    """Gaussians with random means, axis-aligned covariances and weights: data ``(num, dim)`` and true components ``(num,)``.
+def simulate(
+    num_components: int, dim: int, num: int, generator: torch.Generator, spread: float = 4.0
+) -> tuple[Tensor, Tensor]:
+    """Gaussians with random means, axis-aligned covariances and weights: data ``(num, dim)`` and true components
+    ``(num,)``.
 
     Means are ``N(0, spread^2)``, standard deviations uniform between 0.4 and 1.6, weights Dirichlet(5).
     """
@@ -39,12 +44,16 @@ def simulate(num_components: int, dim: int, num: int, generator: torch.Generator
 
 
 def five_gaussians(
-    num_data: int = 1000, num_test: int = 1000, iterations: int = 60, show: tuple[int, ...] = (0, 5, 15, 28, 60), seed: int = 16
+    num_data: int = 1000,
+    num_test: int = 1000,
+    iterations: int = 60,
+    show: tuple[int, ...] = (0, 5, 15, 28, 60),
+    seed: int = 16,
 ) -> FiveGaussians:
     """CAVI on five Gaussians in two dimensions, with the model of appendix B and its prior (all ones, ``a0 = 1/5``).
 
-    Appendix B's model and not section 3's: the simulated covariances are random, and a unit-covariance predictive in two dimensions
-    could not exceed ``-log(2 pi) = -1.84`` nats, less than the paper's figure shows.
+    Appendix B's model and not section 3's: the simulated covariances are random, and a unit-covariance predictive in
+    two dimensions could not exceed ``-log(2 pi) = -1.84`` nats, less than the paper's figure shows.
     """
     generator = torch.Generator().manual_seed(seed)
     x, labels = simulate(5, 2, num_data + num_test, generator)
@@ -63,30 +72,38 @@ def five_gaussians(
 
 
 def ellipses(run: FiveGaussians) -> pd.DataFrame:
-    """What the first figure draws: the data with their true component, and every component's mean and spread at each snapshot.
+    """What the first figure draws: the data with their true component, and every component's mean and spread at each
+    snapshot.
 
-    Columns: ``kind`` (datum or component), ``iteration``, ``component``, ``x1``, ``x2`` (datum, or expected mean), ``sd1``, ``sd2``
-    (square roots of the expected inverse precision's inverse: :math:`\\sqrt{\\beta/\\alpha}`), ``weight`` (expected share of the data).
+    Columns: ``kind`` (datum or component), ``iteration``, ``component``, ``x1``, ``x2`` (datum, or expected mean),
+    ``sd1``, ``sd2`` (square roots of the expected inverse precision's inverse: :math:`\\sqrt{\\beta/\\alpha}`),
+    ``weight`` (expected share of the data).
     """
     points = pd.DataFrame({"kind": "datum", "component": run.labels, "x1": run.x[:, 0], "x2": run.x[:, 1]})
     return pd.concat([points, run.snapshots.assign(kind="component")], ignore_index=True)
 
 
 def progress(run: FiveGaussians) -> pd.DataFrame:
-    """What the second figure draws: nats per datum of the bound, and of the held-out log predictive with its standard error."""
+    """What the second figure draws: nats per datum of the bound, and of the held-out log predictive with its standard
+    error.
+    """
     return run.history
 
 
 def below_the_evidence(num_data: int = 8, num_inits: int = 20, seed: int = 0) -> pd.DataFrame:
     """The bound of CAVI beside the exact evidence, by enumeration of every assignment, for both models.
 
-    Columns: ``model``, ``num_data``, ``assignments`` (how many were enumerated), ``log_evidence``, ``best_elbo``, ``worst_elbo``, ``gap``
-    (evidence less best bound, total nats), ``log_k_factorial`` (what a bound loses by describing one of ``K!`` equal modes).
+    Columns: ``model``, ``num_data``, ``assignments`` (how many were enumerated), ``log_evidence``, ``best_elbo``,
+    ``worst_elbo``, ``gap`` (evidence less best bound, total nats), ``log_k_factorial`` (what a bound loses by
+    describing one of ``K!`` equal modes).
     """
     generator = torch.Generator().manual_seed(seed)
     x, _ = simulate(3, 2, num_data, generator)
     rows = []
-    for name, model in (("section 3", UnitMixture(3, mean_sd=4.0)), ("appendix B", DiagonalMixture(3, mean_precision=0.1))):
+    for name, model in (
+        ("section 3", UnitMixture(3, mean_sd=4.0)),
+        ("appendix B", DiagonalMixture(3, mean_precision=0.1)),
+    ):
         bounds = cavi.fit(model, x, generator, num_inits=num_inits, max_iters=500, tol=1e-12).state.elbo
         exact, best = log_evidence(model, x).item(), bounds.max().item()
         rows.append((name, num_data, 3**num_data, exact, best, bounds.min().item(), exact - best, math.log(6)))
@@ -109,11 +126,13 @@ def million(
     seed: int = 0,
     device: str = "cpu",
 ) -> pd.DataFrame:
-    """CAVI, which reads everything before it moves, beside SVI from the same start, on simulated data in single precision.
+    """CAVI, which reads everything before it moves, beside SVI from the same start, on simulated data in single
+    precision.
 
     Returns:
-        One row a record and start: ``algorithm``, ``start``, ``data_read``, ``seconds`` (of all starts together, evaluation not counted), ``held_out`` (mean log
-        predictive of data never read, nats per datum) and ``held_out_se``.
+        One row a record and start: ``algorithm``, ``start``, ``data_read``, ``seconds`` (of all starts together,
+        evaluation not counted), ``held_out`` (mean log predictive of data never read, nats per datum) and
+        ``held_out_se``.
     """
     generator = torch.Generator().manual_seed(seed)
     x, _ = simulate(num_components, dim, num_data + num_test, generator, spread)
@@ -132,7 +151,10 @@ def million(
         model, x, generator, start=svi.SviState(start.q, 0), batch_size=batch_size, num_steps=num_steps,
         schedule=svi.Schedule(delay, forgetting), record_every=max(1, num_steps // 40), monitor=monitor,
     ).history  # fmt: skip
-    frames = [batch.assign(algorithm="cavi", data_read=batch["iteration"] * num_data), stochastic.assign(algorithm="svi")]
+    frames = [
+        batch.assign(algorithm="cavi", data_read=batch["iteration"] * num_data),
+        stochastic.assign(algorithm="svi"),
+    ]
     columns = ["algorithm", "start", "data_read", "seconds", "held_out", "held_out_se"]
     return pd.concat([frame.rename(columns={"init": "start"})[columns] for frame in frames], ignore_index=True)
 
@@ -141,7 +163,9 @@ def _components(q, iteration: int) -> pd.DataFrame:
     sd = (q.rate / q.shape[..., None]).sqrt()[0]
     weight = (q.concentration / q.concentration.sum(-1, keepdim=True))[0]
     columns = {"x1": q.mean[0, :, 0], "x2": q.mean[0, :, 1], "sd1": sd[:, 0], "sd2": sd[:, 1], "weight": weight}
-    return pd.DataFrame({"iteration": iteration, "component": range(len(weight)), **{k: v.tolist() for k, v in columns.items()}})
+    return pd.DataFrame(
+        {"iteration": iteration, "component": range(len(weight)), **{k: v.tolist() for k, v in columns.items()}}
+    )
 
 
 def _se(values: Tensor) -> float:

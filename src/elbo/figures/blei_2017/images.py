@@ -1,4 +1,6 @@
-"""Figures on the colour histograms of two photographs: starts, histograms, clusters, and held-out prediction against time."""
+"""Figures on the colour histograms of two photographs: starts, histograms, clusters, and held-out prediction against
+time.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ def initialisations(data: pd.DataFrame) -> Figure:
     final = data[data["iteration"] == data["iteration"].max()].sort_values("elbo_per_datum")
     best = final["init"].iloc[-1]
     for init, rows in data.groupby("init"):
-        look = {"linewidth": 2.0, "color": style.COLOUR["cavi"], "zorder": 3} if init == best else {"linewidth": 0.9, "color": style.GREY}
+        look = (
+            {"linewidth": 2.0, "color": style.COLOUR["cavi"], "zorder": 3}
+            if init == best
+            else {"linewidth": 0.9, "color": style.GREY}
+        )
         panel.plot(rows["seconds"], rows["elbo_per_datum"], **look)
     low = np.quantile(data["elbo_per_datum"], 0.08)
     top = final["elbo_per_datum"].max()
@@ -36,7 +42,7 @@ def histograms(data: pd.DataFrame) -> Figure:
     """From :func:`elbo.experiments.blei_2017.images.histograms`: each patch beside its three colour histograms."""
     examples = data["example"].unique()
     figure, axes = style.new(len(examples), 2, height=1.75 * len(examples), width_ratios=[1, 4])
-    for (left, right), example in zip(axes, examples):
+    for (left, right), example in zip(axes, examples, strict=True):
         rows = data[data["example"] == example]
         style.images(left, _tiles(rows[rows["kind"] == "pixel"].assign(patch=0)), columns=1)
         for channel, (colour, line) in _CHANNELS.items():
@@ -52,24 +58,26 @@ def clusters(data: pd.DataFrame) -> Figure:
     """From :func:`elbo.experiments.blei_2017.images.clusters`: a mosaic of patches for every cluster."""
     chosen = sorted(data["cluster"].unique())[:6]
     figure, axes = style.new(2, 3, height=4.4)
-    for panel, cluster in zip(axes.flat, chosen):
+    for panel, cluster in zip(axes.flat, chosen, strict=False):
         rows = data[data["cluster"] == cluster]
         style.images(panel, _tiles(rows), columns=4, gap=2)
         panel.set_title(f"{'abcdef'[cluster]}: {rows['size'].iloc[0]} patches")
-    for panel in axes.flat[len(chosen):]:
+    for panel in axes.flat[len(chosen) :]:
         panel.set_axis_off()
     return figure
 
 
 def held_out(data: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.images.held_out`: held-out log predictive against the logarithm of time, whole and closer."""
+    """From :func:`elbo.experiments.blei_2017.images.held_out`: held-out log predictive against the logarithm of time,
+    whole and closer.
+    """
     figure, axes = style.new(1, 2, height=3.0)
     whole, closer = axes[0]
     looks = {name: (style.COLOUR[name], style.LINE[name], style.MARKER[name]) for name in data["algorithm"].unique()}
     if "hmc" in looks:
         looks["hmc"] = (style.PURPLE, ":", "v")  # the colour of Markov chains is Gibbs sampling's here
     finals = {}
-    for (algorithm, start), run in data.groupby(["algorithm", "start"], sort=False):
+    for (algorithm, _), run in data.groupby(["algorithm", "start"], sort=False):
         colour, line, marker = looks[algorithm]
         look = {"color": colour, "linestyle": line, "linewidth": 1.1, "marker": marker, "markersize": 2.5}
         whole.plot(run["seconds"], run["held_out"], **look)
@@ -79,7 +87,10 @@ def held_out(data: pd.DataFrame) -> Figure:
     quick = data[data["algorithm"] != "hmc"]
     top, low = quick["held_out"].max(), min(row["held_out"] for name in finals if name != "hmc" for row in finals[name])
     closer.set_ylim(low - 1.5 * (top - low), top + 0.15 * (top - low))
-    for panel, names in ((whole, [name for name in finals if name == "hmc"]), (closer, [name for name in finals if name != "hmc"])):
+    for panel, names in (
+        (whole, [name for name in finals if name == "hmc"]),
+        (closer, [name for name in finals if name != "hmc"]),
+    ):
         panel.set_xscale("log")
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         right = max(row["seconds"] for name in names for row in finals[name]) if names else 1

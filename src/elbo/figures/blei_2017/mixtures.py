@@ -15,7 +15,9 @@ _COMPONENTS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.BLA
 
 
 def ellipses(data: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.mixtures.ellipses`: true clusters, then two-sigma ellipses at up to five snapshots."""
+    """From :func:`elbo.experiments.blei_2017.mixtures.ellipses`: true clusters, then two-sigma ellipses at up to five
+    snapshots.
+    """
     points, components = data[data["kind"] == "datum"], data[data["kind"] == "component"]
     shown = sorted(components["iteration"].unique())[:5]
     figure, axes = style.new(2, 3, height=4.9, sharex=True, sharey=True)
@@ -23,7 +25,7 @@ def ellipses(data: pd.DataFrame) -> Figure:
     for component, rows in points.groupby("component"):
         truth.scatter(rows["x1"], rows["x2"], s=3, color=_COMPONENTS[int(component)], linewidths=0, alpha=0.6)
     truth.set_title("data, by true cluster")
-    for panel, iteration in zip(panels, shown):
+    for panel, iteration in zip(panels, shown, strict=False):
         panel.scatter(points["x1"], points["x2"], s=2, color=style.GREY, linewidths=0, alpha=0.35)
         for _, row in components[components["iteration"] == iteration].iterrows():
             colour = _COMPONENTS[int(row["component"])]
@@ -40,7 +42,9 @@ def ellipses(data: pd.DataFrame) -> Figure:
 
 
 def progress(data: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.mixtures.progress`: the bound, and the held-out log predictive, by iteration."""
+    """From :func:`elbo.experiments.blei_2017.mixtures.progress`: the bound, and the held-out log predictive, by
+    iteration.
+    """
     figure, axes = style.new(1, 2, height=2.5)
     bound, held_out = axes[0]
     bound.plot(data["iteration"], data["elbo_per_datum"], color=style.COLOUR["elbo"])
@@ -52,10 +56,15 @@ def progress(data: pd.DataFrame) -> Figure:
 
 
 def million(data: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.mixtures.million`: held-out log predictive against data read, and against seconds."""
+    """From :func:`elbo.experiments.blei_2017.mixtures.million`: held-out log predictive against data read, and against
+    seconds.
+    """
     figure, axes = style.new(1, 2, height=2.7, sharey=True)
     passes = data.loc[data["algorithm"] == "cavi", "data_read"].min()
-    for panel, column, label in ((axes[0, 0], "data_read", "data read"), (axes[0, 1], "seconds", "seconds of computing")):
+    for panel, column, label in (
+        (axes[0, 0], "data_read", "data read"),
+        (axes[0, 1], "seconds", "seconds of computing"),
+    ):
         for algorithm, rows in data.groupby("algorithm", sort=False):
             for _, run in rows.groupby("start"):
                 panel.plot(
@@ -70,5 +79,7 @@ def million(data: pd.DataFrame) -> Figure:
                         ha="right", fontsize=8, color=style.GREY)  # fmt: skip
     axes[0, 1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     for algorithm, place in (("svi", (0.04, 0.55)), ("cavi", (0.90, 0.45))):
-        axes[0, 0].annotate(algorithm.upper(), place, xycoords="axes fraction", fontsize=8, color=style.COLOUR[algorithm], va="top")
+        axes[0, 0].annotate(
+            algorithm.upper(), place, xycoords="axes fraction", fontsize=8, color=style.COLOUR[algorithm], va="top"
+        )
     return figure
