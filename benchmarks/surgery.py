@@ -1,11 +1,13 @@
 """Speed of the exact aggregated posterior: 10,000 codes against 60,000 encodings, ten dimensions, float64.
 
-The yardsticks run in the same process, interleaved with what is measured, on a share of the work at a time, and the best of
-several rounds counts: the machine may be busy. They are
+The yardsticks run in the same process, interleaved with what is measured, on a share of the work at a time, and the
+best of several rounds counts: the machine may be busy. They are
 
-* the exponentials alone: ``torch.exp`` of 6e8 numbers that lie in cache, the plain reading of "as fast as the exponentials";
+* the exponentials alone: ``torch.exp`` of 6e8 numbers that lie in cache, the plain reading of "as fast as the
+  exponentials";
 * the powers of two alone: ``torch.exp2`` of as many, which the implementation uses because they are cheaper;
-* a straightforward broadcast, as public code has it: 10 codes at a time, a tensor of (10, N, D) log-densities, ``logsumexp``.
+* a straightforward broadcast, as public code has it: 10 codes at a time, a tensor of (10, N, D) log-densities,
+  ``logsumexp``.
 
 Run ``python benchmarks/surgery.py``; it takes about a minute on one quiet core.
 """
@@ -28,8 +30,10 @@ def run(rounds: int = 5, share: int = 10) -> list[dict]:
     """Measure with ``CODES / share`` codes a round and scale up; the broadcast takes a tenth of that.
 
     Returns:
-        One dictionary a route: ``route``, ``seconds`` for the full size, ``per_exp`` and ``per_exp2`` (ratio to the exponentials
-        and to the powers of two alone), ``error`` (largest difference from the broadcast, nats; ``None`` for yardsticks).
+        One dictionary a route: ``route``, ``seconds`` for the full size, ``per_exp`` and ``per_exp2`` (ratio to the
+            exponentials
+        and to the powers of two alone), ``error`` (largest difference from the broadcast, nats; ``None`` for
+        yardsticks).
     """
     generator = torch.Generator().manual_seed(0)
     directions = torch.randn(ENCODINGS, DIM, generator=generator, dtype=torch.float64)

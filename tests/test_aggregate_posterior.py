@@ -68,7 +68,10 @@ def test_duplicates_change_nothing():
 def test_one_encoding_is_a_gaussian():
     mean, log_var, generator = encodings(num=1)
     _, z = draw_codes(mean, log_var, 20, generator)
-    close(log_aggregate_posterior(z, mean, log_var), Independent(Normal(mean[0], torch.exp(0.5 * log_var[0])), 1).log_prob(z))
+    close(
+        log_aggregate_posterior(z, mean, log_var),
+        Independent(Normal(mean[0], torch.exp(0.5 * log_var[0])), 1).log_prob(z),
+    )
 
 
 def test_far_away_codes_do_not_underflow():
@@ -108,7 +111,9 @@ def test_single_precision_is_computed_in_double():
     z, mean, log_var = z.float(), mean.float(), log_var.float()
     result = log_aggregate_posterior(z, mean, log_var)
     assert result.dtype == torch.float32
-    torch.testing.assert_close(result.double(), reference(z.double(), mean.double(), log_var.double()), rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(
+        result.double(), reference(z.double(), mean.double(), log_var.double()), rtol=1e-7, atol=1e-7
+    )
 
 
 def test_the_density_integrates_to_one():

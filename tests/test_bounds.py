@@ -1,12 +1,14 @@
-"""Every form of the ELBO: equal at rounding error where the expectations are exact, within errors where they are sampled."""
+"""Every form of the ELBO: equal at rounding error where the expectations are exact, within errors where they are
+sampled.
+"""
 
 import math
 
 import pytest
 import torch
 
-from elbo.estimators import bounds, draw_codes, log_aggregate_posterior
 from elbo.densities import gaussian_log_prob, standard_gaussian_log_prob
+from elbo.estimators import bounds, draw_codes, log_aggregate_posterior
 from elbo.models import linear_gaussian as lg
 
 X_DIM, LATENT_DIM, NUM = 6, 3, 8
@@ -143,7 +145,9 @@ def test_the_beta_elbo_weighs_the_kl(twin):
 
 def importance(twin, num, seed=3, repeats=400):
     model, x, mean, log_var = twin
-    noise = torch.randn(num, repeats * NUM, LATENT_DIM, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    noise = torch.randn(
+        num, repeats * NUM, LATENT_DIM, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
     wide = [t.repeat(repeats, 1) for t in (x, mean, log_var)]
     return bounds.importance_weighted_bound(lambda z: lg.log_joint(model, wide[0], z), *wide[1:], noise)
 

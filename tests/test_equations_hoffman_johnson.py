@@ -1,7 +1,8 @@
 """Every labelled equation of the chapter on Hoffman & Johnson (2016), evaluated by quadrature, each side on its own.
 
-The world is a linear-Gaussian model with one latent dimension, five data and an encoder that is not its posterior. Densities
-come from torch.distributions and integrals from the trapezoid rule, so that nothing of the package stands on both sides.
+The world is a linear-Gaussian model with one latent dimension, five data and an encoder that is not its posterior.
+Densities come from torch.distributions and integrals from the trapezoid rule, so that nothing of the package stands
+on both sides.
 """
 
 import math
@@ -11,7 +12,15 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from elbo.estimators import aggregate_posterior, batch_terms, bounds, dependence, draw_codes, log_aggregate_posterior, surgery
+from elbo.estimators import (
+    aggregate_posterior,
+    batch_terms,
+    bounds,
+    dependence,
+    draw_codes,
+    log_aggregate_posterior,
+    surgery,
+)
 from elbo.estimators.surgery import code_terms
 from elbo.models import linear_gaussian as lg
 
@@ -82,7 +91,9 @@ def test_entropy_minus_energy(world):
     close(entropy - energy, elbo(world))
     assert (entropy.diff().sign() == world.log_var.squeeze().diff().sign()).all()  # spreading out raises it
     noise = bounds.sigma_points(1, world.mean)
-    terms = bounds.energy_entropy(lambda z: lg.log_likelihood(world.model, world.x, z), world.mean, world.log_var, noise)
+    terms = bounds.energy_entropy(
+        lambda z: lg.log_likelihood(world.model, world.x, z), world.mean, world.log_var, noise
+    )
     close(terms.energy, energy)
     close(terms.entropy, entropy)
 
@@ -93,7 +104,9 @@ def test_reconstruction_minus_kl(world):
     kl = under(world, world.log_q, world.log_q - world.log_prior)
     close(reconstruction - kl, elbo(world))
     noise = bounds.sigma_points(1, world.mean)
-    terms = bounds.reconstruction_kl(lambda z: lg.log_likelihood(world.model, world.x, z), world.mean, world.log_var, noise)
+    terms = bounds.reconstruction_kl(
+        lambda z: lg.log_likelihood(world.model, world.x, z), world.mean, world.log_var, noise
+    )
     close(terms.reconstruction, reconstruction)
     close(terms.prior_kl, kl)
 

@@ -125,7 +125,9 @@ def test_tempering_refuses_a_beta_that_is_not_positive(model):
 
 
 def test_population_surgery_agrees_with_sampled_data(model, generator):
-    """An encoder that is not the posterior, a population that is not the model's: every term against an average over data."""
+    """An encoder that is not the posterior, a population that is not the model's: every term against an average over
+    data.
+    """
     kwargs = {"generator": generator, "dtype": torch.float64}
     root = torch.randn(LATENT_DIM, LATENT_DIM, **kwargs)
     cov = root @ root.mT / LATENT_DIM + 0.3 * torch.eye(LATENT_DIM, dtype=torch.float64)
@@ -142,7 +144,11 @@ def test_population_surgery_agrees_with_sampled_data(model, generator):
         encoder.weight @ population_mean + encoder.bias, encoder.weight @ population_cov @ encoder.weight.mT + cov
     )
     prior = Independent(Normal(torch.zeros_like(mean[0]), torch.ones_like(mean[0])), 1)
-    log_q, log_aggregate, log_prior = MultivariateNormal(mean, cov).log_prob(z), aggregate.log_prob(z), prior.log_prob(z)
+    log_q, log_aggregate, log_prior = (
+        MultivariateNormal(mean, cov).log_prob(z),
+        aggregate.log_prob(z),
+        prior.log_prob(z),
+    )
     for name, terms in {
         "reconstruction": lg.expected_log_likelihood(model, x, mean, cov),
         "mutual_information": log_q - log_aggregate,
@@ -159,7 +165,9 @@ def test_the_exact_encoder_on_its_own_population_matches_the_prior(model):
     mean, cov = lg.marginal(model)
     close(terms.marginal_kl, torch.zeros((), dtype=torch.float64))
     close(terms.elbo, -MultivariateNormal(mean, cov).entropy())  # E log p(x), as the bound is tight
-    close(terms.mutual_information, 0.5 * (torch.logdet(cov) - model.log_var.sum()))  # I(x; z) seen from the data's side
+    close(
+        terms.mutual_information, 0.5 * (torch.logdet(cov) - model.log_var.sum())
+    )  # I(x; z) seen from the data's side
 
 
 def test_the_posterior_encoder_is_the_posterior(model, x):

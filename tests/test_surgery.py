@@ -161,7 +161,9 @@ def linear_data():
 
 def test_reconstruction_and_elbo_on_the_linear_gaussian_model(linear_data):
     model, x, mean, log_var = linear_data
-    result = surgery(mean, log_var, lambda index, z: lg.log_likelihood(model, x[index], z), generator=rng(9), codes=2000)
+    result = surgery(
+        mean, log_var, lambda index, z: lg.log_likelihood(model, x[index], z), generator=rng(9), codes=2000
+    )
     cov = torch.diag_embed(log_var.exp())
     exact = lg.expected_log_likelihood(model, x, mean, cov).mean().item()
     assert abs(result.reconstruction - exact) < SIGMAS * result.reconstruction.standard_error
@@ -171,7 +173,9 @@ def test_reconstruction_and_elbo_on_the_linear_gaussian_model(linear_data):
 
 
 def test_many_data_approach_the_population(linear_data):
-    """With wide posteriors and N = 3,000 the finite mixture is the Gaussian population but for its own sampling error."""
+    """With wide posteriors and N = 3,000 the finite mixture is the Gaussian population but for its own sampling
+    error.
+    """
     model, x, mean, log_var = linear_data
     encoder = lg.posterior_encoder(model)
     encoder = lg.LinearEncoder(0.8 * encoder.weight, 0.8 * encoder.bias + 0.3, torch.diag_embed(log_var[0].exp()))
@@ -244,6 +248,8 @@ def test_too_few_codes_are_refused():
 def test_cpu_and_gpu_agree():
     mean, log_var = encodings(num=5000, dim=10, scale=0.1)
     one = surgery(mean, log_var, generator=rng(), codes=2000)
-    two = surgery(mean.cuda(), log_var.cuda(), generator=rng(), codes=2000)  # the draws come from the same CPU generator
+    two = surgery(
+        mean.cuda(), log_var.cuda(), generator=rng(), codes=2000
+    )  # the draws come from the same CPU generator
     for name in ("mutual_information", "marginal_kl", "average_kl"):
         assert abs(getattr(one, name) - getattr(two, name)) < 1e-9

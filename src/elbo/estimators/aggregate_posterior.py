@@ -3,10 +3,11 @@ r"""The exact aggregated posterior: the mixture of all ``N`` encodings of a data
 .. math:: q(z) = \frac1N \sum_{n=1}^N q(z \mid x_n), \qquad q(z \mid x_n) = N(\mu_n, \mathrm{diag}(\sigma_n^2)).
 
 Hoffman & Johnson (2016) call it the average encoding distribution; ``N`` is the training set. Nothing is approximated
-here: each code is compared with all ``N`` encodings. A Gaussian log-density is linear in :math:`(z^2, z, 1)`, so that all
-``S x N`` of them are one matrix product, taken tile by tile so that a tile stays in the processor's cache. The expanded
-square cancels where posteriors are narrow; the product is therefore taken in float64 about the centre of the encodings,
-and where its rounding could still reach 1e-7 nats the squares are taken of differences instead (slower, same result).
+here: each code is compared with all ``N`` encodings. A Gaussian log-density is linear in :math:`(z^2, z, 1)`, so that
+all ``S x N`` of them are one matrix product, taken tile by tile so that a tile stays in the processor's cache. The
+expanded square cancels where posteriors are narrow; the product is therefore taken in float64 about the centre of the
+encodings, and where its rounding could still reach 1e-7 nats the squares are taken of differences instead (slower,
+same result).
 """
 
 from __future__ import annotations
@@ -68,7 +69,11 @@ def log_aggregate_posterior(z: Tensor, mean: Tensor, log_var: Tensor, *, chunk: 
     by_product = _rounding(z.detach().to(device), mixture) <= ROUNDING
     for start in range(0, z.shape[0], codes):
         block = z[start : start + codes].detach().to(device).double() - mixture.centre
-        density = _by_product(block, mixture, tile, encodings) if by_product else _by_differences(block, mixture, tile.numel())
+        density = (
+            _by_product(block, mixture, tile, encodings)
+            if by_product
+            else _by_differences(block, mixture, tile.numel())
+        )
         result[start : start + codes] = density.to(z)
     return result
 
@@ -173,9 +178,11 @@ def _rounding(z: Tensor, mixture: _Mixture) -> float:
 def _check(z: Tensor, mean: Tensor, log_var: Tensor, chunk: int | None) -> None:
     if mean.ndim != 2 or mean.shape != log_var.shape or mean.shape[0] == 0:
         raise ValueError(
-            f"mean and log_var must both be (N, D) with N at least 1, got {tuple(mean.shape)} and {tuple(log_var.shape)}"
+            f"mean and log_var must both be (N, D), N at least 1, got {tuple(mean.shape)} and {tuple(log_var.shape)}"
         )
     if z.ndim != 2 or z.shape[1] != mean.shape[1]:
-        raise ValueError(f"z must be (S, {mean.shape[1]}) like the encodings, got {tuple(z.shape)}; flatten its leading axes")
+        raise ValueError(
+            f"z must be (S, {mean.shape[1]}) like the encodings, got {tuple(z.shape)}; flatten its leading axes"
+        )
     if chunk is not None and chunk < 1:
         raise ValueError(f"chunk must be at least 1 code, got {chunk}; leave it out for the default")

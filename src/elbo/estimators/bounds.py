@@ -1,15 +1,16 @@
 r"""The forms of the evidence lower bound, each as its named terms, and the importance-weighted bound.
 
-One number, several readings. For :math:`q = N(\mu, \mathrm{diag}(\sigma^2))` and a model :math:`p(x, z) = p(x \mid z) p(z)`
+One number, several readings. For :math:`q = N(\mu, \mathrm{diag}(\sigma^2))` and a model of :math:`x` and :math:`z`
 
-.. math:: \mathrm{ELBO}(q) = \log p(x) - KL(q \| p(z \mid x)) = E_q \log p(x, z) + H[q] = E_q \log p(x \mid z) - KL(q \| p(z)).
+.. math:: \mathrm{ELBO}(q) = \log p(x) - KL(q \| p(z \mid x)) = E_q \log p(x, z) + H[q]
+          = E_q \log p(x \mid z) - KL(q \| p(z)).
 
 The fourth, reconstruction minus index-code mutual information minus marginal KL, is a statement about a whole data set:
 :func:`elbo.estimators.surgery`, and :func:`elbo.models.linear_gaussian.population_surgery` without sampling.
 
-Every function takes its standard normal ``noise (L, batch, D)`` as data and averages over ``L``. With random noise the terms
-are unbiased; with :func:`sigma_points` they are exact where the log-densities are quadratic in the code, which is how the
-forms can be compared at rounding error on the linear-Gaussian model.
+Every function takes its standard normal ``noise (L, batch, D)`` as data and averages over ``L``. With random noise
+the terms are unbiased; with :func:`sigma_points` they are exact where the log-densities are quadratic in the code,
+which is how the forms can be compared at rounding error on the linear-Gaussian model.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class EvidenceGap(NamedTuple):
 class EnergyEntropy(NamedTuple):
     r"""Minus expected energy plus entropy, with the energy :math:`U(z) = -\log p(x, z)`; every field ``(batch,)`` nats.
 
-    At temperature ``T`` the variational free energy is ``energy - T * entropy``. At ``T = 1`` it is minus the ELBO, an *upper*
-    bound on the equilibrium free energy ``-log p(x)``. The entropy rewards spreading out.
+    At temperature ``T`` the variational free energy is ``energy - T * entropy``. At ``T = 1`` it is minus the ELBO,
+    an *upper* bound on the equilibrium free energy ``-log p(x)``. The entropy rewards spreading out.
     """
 
     energy: Tensor  # E_q U
@@ -71,7 +72,9 @@ class EnergyEntropy(NamedTuple):
 
 
 class ReconstructionKL(NamedTuple):
-    r"""Reconstruction minus KL to the prior, :math:`E_q \log p(x \mid z) - KL(q \| p(z))`; every field ``(batch,)`` nats."""
+    r"""Reconstruction minus KL to the prior, :math:`E_q \log p(x \mid z) - KL(q \| p(z))`; every field ``(batch,)``
+    nats.
+    """
 
     reconstruction: Tensor
     prior_kl: Tensor
@@ -81,7 +84,9 @@ class ReconstructionKL(NamedTuple):
         return self.reconstruction - self.prior_kl
 
     def beta_elbo(self, beta: float) -> Tensor:
-        """``reconstruction - beta * prior_kl``; for ``beta >= 1`` a lower bound on the ELBO. Higgins et al. (2017), equation 4."""
+        """``reconstruction - beta * prior_kl``; for ``beta >= 1`` a lower bound on the ELBO. Higgins et al. (2017),
+        equation 4.
+        """
         return self.reconstruction - beta * self.prior_kl
 
 
@@ -124,7 +129,8 @@ def reconstruction_kl(log_likelihood: LogLikelihood, mean: Tensor, log_var: Tens
 def energy_entropy(log_likelihood: LogLikelihood, mean: Tensor, log_var: Tensor, noise: Tensor) -> EnergyEntropy:
     r"""Expected energy and entropy, the entropy in closed form; Hoffman & Johnson (2016), the second form.
 
-    Arguments as for :func:`reconstruction_kl`. The energy averages ``L`` draws of :math:`-\log p(x \mid z) - \log N(z; 0, I)`.
+    Arguments as for :func:`reconstruction_kl`. The energy averages ``L`` draws of :math:`-\log p(x \mid z) - \log
+    N(z; 0, I)`.
     """
     z = _codes(mean, log_var, noise)
     return EnergyEntropy(-(log_likelihood(z) + standard_gaussian_log_prob(z)).mean(0), gaussian_entropy(log_var))
@@ -153,14 +159,17 @@ def index_code(log_likelihood: Tensor, log_posterior: Tensor, log_aggregate: Ten
 
     Args:
         log_likelihood, log_posterior, log_aggregate, log_prior: ``(batch,)``: the densities
-            :math:`p(x_n \mid z), q(z \mid x_n), q(z), p(z)` of one drawn code each. With a wrong ``log_aggregate`` both parts of
-            the KL are wrong and ``elbo`` does not change.
+            :math:`p(x_n \mid z), q(z \mid x_n), q(z), p(z)` of one drawn code each. With a wrong ``log_aggregate``
+            both parts of the KL are wrong and ``elbo`` does not change.
     """
     return IndexCode(log_likelihood, log_posterior - log_aggregate, log_aggregate - log_prior)
 
 
-def importance_weighted_bound(log_joint: LogLikelihood, mean: Tensor, log_var: Tensor, noise: Tensor) -> ImportanceBound:
-    r"""Importance-weighted bound, :math:`\log \frac1L \sum_l p(x, z_l) / q(z_l)`; Burda, Grosse & Salakhutdinov (2016), equation 8.
+def importance_weighted_bound(
+    log_joint: LogLikelihood, mean: Tensor, log_var: Tensor, noise: Tensor
+) -> ImportanceBound:
+    r"""Importance-weighted bound, :math:`\log \frac1L \sum_l p(x, z_l) / q(z_l)`; Burda, Grosse & Salakhutdinov
+    (2016), equation 8.
 
     Its expectation is the ELBO for ``L = 1``, never falls with ``L`` and never exceeds :math:`\log p(x)`.
 
@@ -194,6 +203,7 @@ def sigma_points(dim: int, like: Tensor) -> Tensor:
 def _codes(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
     if noise.ndim != mean.ndim + 1 or noise.shape[-1] != mean.shape[-1]:
         raise ValueError(
-            f"noise must be (L, batch, D) for a mean of {tuple(mean.shape)}, got {tuple(noise.shape)}; for one draw add a leading axis"
+            f"noise must be (L, batch, D) for a mean of {tuple(mean.shape)}, got {tuple(noise.shape)}; "
+            "for one draw add a leading axis"
         )
     return mean + noise * torch.exp(0.5 * log_var)

@@ -35,15 +35,15 @@ class BatchTerms(NamedTuple):
 def batch_log_weights(kind: Estimator, batch: int, num_data: int, like: Tensor) -> Tensor:
     r"""Logarithms of the weights ``W`` with which :math:`\hat q(z_i) = \sum_j W_{ij}\, q(z_i \mid x_j)`.
 
-    * ``in-batch``: ``1 / B`` each. The minibatch is taken for the data set, the datum's own encoding included: the mutual
-      information cannot exceed ``log B``.
-    * ``weighted``: ``1 / (B N)``; minibatch weighted sampling, Chen et al. (2018), appendix C.1. ``log N`` lower, and in each
-      dimension too.
-    * ``stratified``: minibatch stratified sampling, Chen et al. (2018), appendix C.2: ``1 / N`` for the datum itself,
+    * ``in-batch``: ``1 / B`` each. The minibatch is taken for the data set, the datum's own encoding included: the
+      mutual information cannot exceed ``log B``.
+    * ``weighted``: ``1 / (B N)``; minibatch weighted sampling, Chen et al. (2018), appendix C. ``log N`` lower, and
+      in each dimension too.
+    * ``stratified``: minibatch stratified sampling, Chen et al. (2018), appendix C: ``1 / N`` for the datum itself,
       ``(N - M) / (N M)`` for one other, ``1 / M`` for the rest, ``M = B - 1``. Every row adds up to one and
       :math:`\hat q` (not its logarithm) is unbiased.
-    * ``misplaced``: the same with the weight ``1 / N`` in the first column instead of on the diagonal, an indexing slip that
-      widely copied code contains. It behaves like ``in-batch``.
+    * ``misplaced``: the same with the weight ``1 / N`` in the first column instead of on the diagonal, an indexing
+      slip that widely copied code contains. It behaves like ``in-batch``.
     * ``repeated``: the same slip, and the log-weights added in each dimension before the sum over dimensions.
 
     Args:
@@ -78,7 +78,8 @@ def batch_log_weights(kind: Estimator, batch: int, num_data: int, like: Tensor) 
 
 
 def batch_terms(z: Tensor, mean: Tensor, log_var: Tensor, num_data: int, kind: Estimator) -> BatchTerms:
-    r"""The terms of Hoffman & Johnson (2016) and Chen et al. (2018) for one minibatch, under one of the common estimators.
+    r"""The terms of Hoffman & Johnson (2016) and Chen et al. (2018) for one minibatch, under one of the common
+    estimators.
 
     Args:
         z, mean, log_var: ``(B, D)``: one code of each datum in the batch, and the encodings.

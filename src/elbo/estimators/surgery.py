@@ -5,8 +5,9 @@ Hoffman & Johnson (2016). With an index ``n`` drawn uniformly and :math:`q(z) = 
 .. math:: \frac1N \sum_n KL(q(z \mid x_n) \| p(z)) = I_q(n; z) + KL(q(z) \| p(z)), \qquad
           I_q(n; z) = E_{q(n, z)} \log \frac{q(z \mid x_n)}{q(z)} = \log N - E_{q(z)} H[q(n \mid z)].
 
-The datum stays in the mixture, :math:`q(z) \ge q(z \mid x_n) / N`, so that each single term of the mutual information is at
-most ``log N``. The two parts always add up to the KL of the drawn codes, right or wrong: the sum proves nothing.
+The datum stays in the mixture, :math:`q(z) \ge q(z \mid x_n) / N`, so that each single term of the mutual information
+is at most ``log N``. The two parts always add up to the KL of the drawn codes, right or wrong: the sum proves
+nothing.
 """
 
 from __future__ import annotations
@@ -57,8 +58,9 @@ class Estimate(float):
 class Surgery:
     """The terms of the ELBO averaged over the data, nats per datum, each an :class:`Estimate`.
 
-    ``elbo = reconstruction - average_kl`` exactly; ``average_kl = mutual_information + marginal_kl`` within their errors.
-    ``average_kl`` is a closed form over all ``N`` encodings and ``log_n`` a constant: their standard error is zero.
+    ``elbo = reconstruction - average_kl`` exactly; ``average_kl = mutual_information + marginal_kl`` within their
+    errors. ``average_kl`` is a closed form over all ``N`` encodings and ``log_n`` a constant: their standard error is
+    zero.
     """
 
     reconstruction: Estimate | None
@@ -106,7 +108,8 @@ def code_terms(z: Tensor, index: Tensor, mean: Tensor, log_var: Tensor, *, chunk
         :class:`CodeTerms`, exact for these codes. Cost: O(S N D).
 
     Raises:
-        ArithmeticError: a mutual information term exceeds log N, which a code drawn from an encoding in the mixture cannot do.
+        ArithmeticError: a mutual information term exceeds log N, which a code drawn from an encoding in the mixture
+            cannot do.
         ValueError: shapes that do not fit.
     """
     if index.shape != z.shape[:1]:
@@ -138,14 +141,16 @@ def surgery(
 ) -> Surgery:
     r"""The ELBO of Hoffman & Johnson (2016): reconstruction minus index-code mutual information minus marginal KL.
 
-    ``codes`` pairs are drawn, the index uniformly with replacement and the code from its encoding, and compared with the
-    exact aggregated posterior. The mutual information is the mean of :math:`\log q(z \mid x_n) - \log q(z)`. The marginal KL
-    is the mean of :math:`\log q(z) - \log p(z)`, with the KL to the prior, whose average is known, as control variate. The
-    reconstruction averages ``draws`` codes of every datum. All are unbiased but for the control variate's O(1 / codes).
+    ``codes`` pairs are drawn, the index uniformly with replacement and the code from its encoding, and compared with
+    the exact aggregated posterior. The mutual information is the mean of :math:`\log q(z \mid x_n) - \log q(z)`. The
+    marginal KL is the mean of :math:`\log q(z) - \log p(z)`, with the KL to the prior, whose average is known, as
+    control variate. The reconstruction averages ``draws`` codes of every datum. All are unbiased but for the control
+    variate's O(1 / codes).
 
     Args:
         mean, log_var: ``(N, D)`` encodings of the whole data set, on any device; the prior is N(0, I).
-        log_likelihood: ``(index (B,), z (B, D)) -> (B,)``, the nats ``log p(x_n | z)``; without it no reconstruction, no ELBO.
+        log_likelihood: ``(index (B,), z (B, D)) -> (B,)``, the nats ``log p(x_n | z)``; without it no reconstruction,
+            no ELBO.
         codes: ``S``, at least 2.
         draws: codes for each datum in the reconstruction, at least 2.
         chunk: codes taken at a time in the aggregated posterior.
@@ -169,7 +174,9 @@ def surgery(
     return Surgery(
         reconstruction=reconstruction,
         mutual_information=Estimate.of(terms.log_posterior - terms.log_aggregate),
-        marginal_kl=_controlled(terms.log_aggregate - terms.log_prior, terms.log_posterior - terms.log_prior, average_kl),
+        marginal_kl=_controlled(
+            terms.log_aggregate - terms.log_prior, terms.log_posterior - terms.log_prior, average_kl
+        ),
         average_kl=average_kl,
         elbo=None if reconstruction is None else Estimate(reconstruction - average_kl, reconstruction.standard_error),
         log_n=Estimate(math.log(mean.shape[0])),
@@ -202,12 +209,19 @@ def dependence(
     marginals = log_dimension_marginals(z, mean, log_var, chunk=chunk)
     excess = marginals - standard_gaussian_log_prob(z.unsqueeze(-1))
     return Dependence(
-        Estimate.of(joint - marginals.sum(1)), tuple(Estimate.of(column) for column in excess.unbind(1)), Estimate.of(excess.sum(1))
+        Estimate.of(joint - marginals.sum(1)),
+        tuple(Estimate.of(column) for column in excess.unbind(1)),
+        Estimate.of(excess.sum(1)),
     )
 
 
 def _reconstruction(
-    mean: Tensor, log_var: Tensor, log_likelihood: LogLikelihood, draws: int, generator: torch.Generator, block: int = 4096
+    mean: Tensor,
+    log_var: Tensor,
+    log_likelihood: LogLikelihood,
+    draws: int,
+    generator: torch.Generator,
+    block: int = 4096,
 ) -> Estimate:
     """Average of ``draws`` codes for every datum; the error comes from the spread within a datum."""
     total = variance = 0.0

@@ -27,7 +27,9 @@ DATA = {"digits": "digits", "mnist": "MNIST"}
 
 
 def energy_entropy(widths: pd.DataFrame, temperatures: pd.DataFrame) -> Figure:
-    """Left: energy, entropy and free energy over the width of q at T = 1. Right: the equilibrium over the temperature."""
+    """Left: energy, entropy and free energy over the width of q at T = 1. Right: the equilibrium over the
+    temperature.
+    """
     figure, ((left, right),) = style.new(1, 2, height=3.0)
     lines = {"energy": style.COLOUR["marginal kl"], "entropy": style.COLOUR["q"], "free_energy": style.COLOUR["elbo"]}
     for axes, table, x in ((left, widths, "scale"), (right, temperatures, "temperature")):
@@ -40,8 +42,14 @@ def energy_entropy(widths: pd.DataFrame, temperatures: pd.DataFrame) -> Figure:
         style.end_labels(axes, labels)
         style.guide(axes.axvline(1, **style.GUIDE))
     style.guide(left.axhline(widths["equilibrium"].iloc[0], **style.GUIDE))
-    left.annotate("−log p(x)", (widths["scale"].iloc[0], widths["equilibrium"].iloc[0]), xytext=(2, -10), textcoords="offset points",
-                  color=style.GREY, fontsize=8)
+    left.annotate(
+        "−log p(x)",
+        (widths["scale"].iloc[0], widths["equilibrium"].iloc[0]),
+        xytext=(2, -10),
+        textcoords="offset points",
+        color=style.GREY,
+        fontsize=8,
+    )
     style.panel(left, "q wider or narrower, T = 1", "variance of q / that of the posterior", "nats")
     style.panel(right, "equilibrium at temperature T", "temperature T", "nats")
     return figure
@@ -53,12 +61,17 @@ def total_and_average(table: pd.DataFrame) -> Figure:
     for panel, column, title in ((axes[0], "total", "L grows with N"), (axes[1], "average", "L/N settles")):
         panel.plot(table["n"], table[column], color=style.COLOUR["elbo"], marker="o")
         style.panel(panel, title, "data N", "nats" if column == "total" else "nats per datum")
-    looks = {"mean": ("without prior", style.COLOUR["p"], ":"), "map_total": ("with L", style.COLOUR["q"], "-"),
-             "map_average": ("with L/N", style.COLOUR["marginal kl"], "--")}
+    looks = {
+        "mean": ("without prior", style.COLOUR["p"], ":"),
+        "map_total": ("with L", style.COLOUR["q"], "-"),
+        "map_average": ("with L/N", style.COLOUR["marginal kl"], "--"),
+    }
     for column, (_, colour, dash) in looks.items():
         axes[2].plot(table["n"], table[column], color=colour, linestyle=dash)
     last = table.iloc[-1]
-    style.end_labels(axes[2], [(last["n"], last[column], text, colour) for column, (text, colour, _) in looks.items()], gap=0.09)
+    style.end_labels(
+        axes[2], [(last["n"], last[column], text, colour) for column, (text, colour, _) in looks.items()], gap=0.09
+    )
     style.panel(axes[2], "maximiser with a prior", "data N", "parameter")
     for panel in axes:
         panel.set_xscale("log")
@@ -66,7 +79,9 @@ def total_and_average(table: pd.DataFrame) -> Figure:
 
 
 def surgery_table(table: pd.DataFrame) -> Figure:
-    """Bars of mutual information and marginal KL side by side, log N as a line; one panel a run, rows by size of code."""
+    """Bars of mutual information and marginal KL side by side, log N as a line; one panel a run, rows by size of
+    code.
+    """
     runs = list(dict.fromkeys(table["run"]))
     figure, (panels,) = style.new(1, len(runs), height=2.5)
     for axes, run in zip(panels, runs):
@@ -74,12 +89,37 @@ def surgery_table(table: pd.DataFrame) -> Figure:
         y = np.arange(len(part))[::-1]
         right = max((part["mutual_information"] + part["marginal_kl"]).max(), part["log_n"].iloc[0])
         axes.barh(y, part["mutual_information"], color=style.COLOUR[MI], height=0.6, label="mutual information")
-        axes.barh(y, part["marginal_kl"], left=part["mutual_information"], color=style.COLOUR[KL], height=0.6, hatch="///",
-                  edgecolor="white", linewidth=0, label="marginal KL")
+        axes.barh(
+            y,
+            part["marginal_kl"],
+            left=part["mutual_information"],
+            color=style.COLOUR[KL],
+            height=0.6,
+            hatch="///",
+            edgecolor="white",
+            linewidth=0,
+            label="marginal KL",
+        )
         for at, row in zip(y, part.itertuples()):
-            style.guide(axes.errorbar(row.mutual_information, at, xerr=np.nan_to_num(row.mutual_information_se), color="black",
-                                      capsize=2, linewidth=0.9, fmt="none").lines[2][0])
-            axes.annotate(f"ELBO {_short(row.elbo)}", (right, at), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
+            style.guide(
+                axes.errorbar(
+                    row.mutual_information,
+                    at,
+                    xerr=np.nan_to_num(row.mutual_information_se),
+                    color="black",
+                    capsize=2,
+                    linewidth=0.9,
+                    fmt="none",
+                ).lines[2][0]
+            )
+            axes.annotate(
+                f"ELBO {_short(row.elbo)}",
+                (right, at),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+            )
         _log_n(axes, part["log_n"].iloc[0], len(part) - 0.45)
         axes.set_yticks(y, [f"{dim} latents" for dim in part["latent_dim"]])
         axes.set_xlim(0, 1.4 * right)
@@ -100,14 +140,29 @@ def over_training(table: pd.DataFrame) -> Figure:
         for row, (term, look) in enumerate(terms.items()):
             axes, labels = panels[row, column], []
             for latent_dim, line in part.groupby("latent_dim"):
-                axes.plot(line["epoch"], line[term], color=style.COLOUR[look], linestyle=style.LINE[look], marker=".", linewidth=1.3)
+                axes.plot(
+                    line["epoch"],
+                    line[term],
+                    color=style.COLOUR[look],
+                    linestyle=style.LINE[look],
+                    marker=".",
+                    linewidth=1.3,
+                )
                 style.band(axes, line["epoch"], line[term], line[f"{term}_se"].fillna(0), color=style.COLOUR[look])
-                labels.append((line["epoch"].iloc[-1], line[term].iloc[-1], f"{latent_dim} latents", style.COLOUR[look]))
+                labels.append(
+                    (line["epoch"].iloc[-1], line[term].iloc[-1], f"{latent_dim} latents", style.COLOUR[look])
+                )
             _log_ticks(axes, part["epoch"])
             if term == "mutual_information":
                 style.guide(axes.axhline(part["log_n"].iloc[0], **style.GUIDE))
-                axes.annotate("log N", (part["epoch"].min(), part["log_n"].iloc[0]), xytext=(0, -10), textcoords="offset points",
-                              color=style.GREY, fontsize=8)
+                axes.annotate(
+                    "log N",
+                    (part["epoch"].min(), part["log_n"].iloc[0]),
+                    xytext=(0, -10),
+                    textcoords="offset points",
+                    color=style.GREY,
+                    fontsize=8,
+                )
             if term != "reconstruction":
                 axes.set_ylim(bottom=0)
             style.end_labels(axes, labels, gap=0.1)
@@ -128,7 +183,9 @@ def log_n_ceiling(table: pd.DataFrame) -> Figure:
         labels.append((ceiling["n"].iloc[-1], ceiling["log_n"].iloc[-1], "log N", style.COLOUR[LOG_N]))
         for latent_dim, line in part.groupby("latent_dim"):
             axes.plot(line["n"], line["mutual_information"], color=style.COLOUR[MI], marker=".", linewidth=1.3)
-            labels.append((line["n"].iloc[-1], line["mutual_information"].iloc[-1], f"{latent_dim} latents", style.COLOUR[MI]))
+            labels.append(
+                (line["n"].iloc[-1], line["mutual_information"].iloc[-1], f"{latent_dim} latents", style.COLOUR[MI])
+            )
         axes.set_xscale("log")
         axes.set_ylim(bottom=0)
         style.end_labels(axes, labels, gap=0.07)
@@ -147,12 +204,18 @@ def spikes(densities: pd.DataFrame, table: pd.DataFrame) -> Figure:
     left.set_ylim(0, 1.45 * densities["density"].max())
     left.legend(loc="upper left", ncols=2)
     style.panel(left, "a mixture of few posteriors", "z", "density")
-    terms = {"average_kl": ("average kl", "average KL"), "mutual_information": (MI, "mutual information"),
-             "marginal_kl": (KL, "marginal KL"), "total_correlation": ("reconstruction", "total correlation")}
+    terms = {
+        "average_kl": ("average kl", "average KL"),
+        "mutual_information": (MI, "mutual information"),
+        "marginal_kl": (KL, "marginal KL"),
+        "total_correlation": ("reconstruction", "total correlation"),
+    }
     labels = []
     for term, (look, text) in terms.items():
         colour = style.COLOUR[look]
-        drawn, = right.plot(table["scale"], table[term], color=colour, linestyle=style.LINE[look], marker=style.MARKER[look])
+        (drawn,) = right.plot(
+            table["scale"], table[term], color=colour, linestyle=style.LINE[look], marker=style.MARKER[look]
+        )
         if term == "total_correlation":
             drawn.set(linestyle="none", markerfacecolor="none", markersize=8)
         labels.append((table["scale"].iloc[-1], table[term].iloc[-1], text, colour))
@@ -161,8 +224,14 @@ def spikes(densities: pd.DataFrame, table: pd.DataFrame) -> Figure:
     right.set_xticks(table["scale"], [f"{scale:g}" for scale in table["scale"]])
     right.minorticks_off()
     style.guide(right.axhline(table["log_n"].iloc[0], **style.GUIDE))
-    right.annotate("log N", (table["scale"].iloc[0], table["log_n"].iloc[0]), xytext=(0, 4), textcoords="offset points",
-                   color=style.GREY, fontsize=8)
+    right.annotate(
+        "log N",
+        (table["scale"].iloc[0], table["log_n"].iloc[0]),
+        xytext=(0, 4),
+        textcoords="offset points",
+        color=style.GREY,
+        fontsize=8,
+    )
     style.end_labels(right, labels, gap=0.07)
     style.panel(right, "narrower posteriors, same prior", "standard deviation s of every posterior", "nats per datum")
     return figure
@@ -195,16 +264,26 @@ def estimators(table: pd.DataFrame) -> Figure:
         part = table[table["term"] == term].set_index("estimator").loc[names]
         colours = [style.COLOUR["exact" if name == "exact" else KL] for name in names]
         axes.barh(y, part["value"], color=colours, height=0.55)
-        style.guide(axes.errorbar(part["value"], y, xerr=2 * part["se"], color="black", fmt="none", linewidth=0.9).lines[2][0])
+        style.guide(
+            axes.errorbar(part["value"], y, xerr=2 * part["se"], color="black", fmt="none", linewidth=0.9).lines[2][0]
+        )
         low, high = part["value"].min(), part["value"].max()
         for at, row in zip(y, part.itertuples()):
-            axes.annotate(_short(row.value), (max(row.value + 2 * row.se, 0), at), xytext=(5, 0), textcoords="offset points",
-                          fontsize=8, va="center")
+            axes.annotate(
+                _short(row.value),
+                (max(row.value + 2 * row.se, 0), at),
+                xytext=(5, 0),
+                textcoords="offset points",
+                fontsize=8,
+                va="center",
+            )
         style.guide(axes.axvline(0, color="black", linewidth=0.6))
         if term == "mutual information":
             for name, text, side in (("log_b", "log B ", "right"), ("log_n", " log N", "left")):
                 style.guide(axes.axvline(part[name].iloc[0], **style.GUIDE))
-                axes.annotate(text, (part[name].iloc[0], len(names) - 0.35), fontsize=8, color=style.GREY, ha=side, va="center")
+                axes.annotate(
+                    text, (part[name].iloc[0], len(names) - 0.35), fontsize=8, color=style.GREY, ha=side, va="center"
+                )
         axes.set_xlim(min(0, low) - 0.04 * (high - min(0, low)), max(0, high) + 0.25 * (max(0, high) - min(0, low)))
         axes.set_ylim(-0.6, len(names))
         axes.set_yticks(y, names)
@@ -216,7 +295,10 @@ def better_prior(table: pd.DataFrame) -> Figure:
     """Left: marginal KL on the training set under each prior. Right: what the held-out ELBO gains. One row a run."""
     runs = list(dict.fromkeys(table["run"]))
     figure, panels = style.new(len(runs), 2, height=2.9 * len(runs))
-    columns = {"marginal_kl": (KL, "marginal KL, training images"), "held_out_gain": ("elbo", "gain of the ELBO, held-out images")}
+    columns = {
+        "marginal_kl": (KL, "marginal KL, training images"),
+        "held_out_gain": ("elbo", "gain of the ELBO, held-out images"),
+    }
     for row, run in enumerate(runs):
         part = table[table["run"] == run].reset_index(drop=True)
         y = np.arange(len(part))[::-1]
@@ -225,7 +307,14 @@ def better_prior(table: pd.DataFrame) -> Figure:
             axes.barh(y, part[term], color=style.COLOUR[look], height=0.55)
             for at, each in zip(y, part.itertuples()):
                 value = getattr(each, term)
-                axes.annotate(_short(value), (max(value, 0), at), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
+                axes.annotate(
+                    _short(value),
+                    (max(value, 0), at),
+                    xytext=(4, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=8,
+                )
             axes.set_yticks(y, part["prior"] if column == 0 else [])
             style.guide(axes.axvline(0, color="black", linewidth=0.6))
             axes.margins(x=0.15)
@@ -258,4 +347,11 @@ def _log_ticks(axes: Axes, values: pd.Series) -> None:
 
 def _log_n(axes: Axes, value: float, height: float) -> None:
     style.guide(axes.axvline(value, **style.GUIDE))
-    axes.annotate(f"log N = {value:.2f}", (value, height), xytext=(3, -2), textcoords="offset points", color=style.GREY, fontsize=8)
+    axes.annotate(
+        f"log N = {value:.2f}",
+        (value, height),
+        xytext=(3, -2),
+        textcoords="offset points",
+        color=style.GREY,
+        fontsize=8,
+    )

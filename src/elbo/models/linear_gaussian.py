@@ -2,12 +2,12 @@ r"""The linear-Gaussian latent-variable model: factor analysis, probabilistic PC
 
 .. math:: z \sim N(0, I_D), \qquad x \mid z \sim N(W z + \mu, \mathrm{diag}(\psi)).
 
-Everything that the chapters estimate has a closed form here: the evidence, the posterior, the ELBO of any Gaussian ``q``, its
-gap, and, for a linear-Gaussian encoder, the mutual information and the marginal KL of ELBO surgery. An estimator is tested by
-running it on this model. Sources: Tipping & Bishop (1999); Bishop (2006), chapter 12.2.
+Everything that the chapters estimate has a closed form here: the evidence, the posterior, the ELBO of any Gaussian
+``q``, its gap, and, for a linear-Gaussian encoder, the mutual information and the marginal KL of ELBO surgery. An
+estimator is tested by running it on this model. Sources: Tipping & Bishop (1999); Bishop (2006), chapter 12.2.
 
-Shapes: ``X`` is the dimension of a datum, ``D`` that of a code. Data are ``(..., X)``, codes ``(..., D)``, results ``(...)`` nats.
-Parameters may carry leading axes too (a stack of models); they broadcast against the data.
+Shapes: ``X`` is the dimension of a datum, ``D`` that of a code. Data are ``(..., X)``, codes ``(..., D)``, results
+``(...)`` nats. Parameters may carry leading axes too (a stack of models); they broadcast against the data.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from elbo.densities import gaussian_log_prob, mvn_entropy, mvn_kl, mvn_log_prob, standard_gaussian_log_prob
+from elbo.densities import gaussian_log_prob, mvn_entropy, mvn_kl, standard_gaussian_log_prob
 
 __all__ = [
     "LinearEncoder",
@@ -66,7 +66,8 @@ class LinearEncoder(NamedTuple):
 
 
 class PopulationSurgery(NamedTuple):
-    r"""The terms of the ELBO averaged over a Gaussian population: ``elbo = reconstruction - mutual_information - marginal_kl``.
+    r"""The terms of the ELBO averaged over a Gaussian population: ``elbo = reconstruction - mutual_information -
+    marginal_kl``.
 
     ``average_kl = mutual_information + marginal_kl``. All in nats per datum, without error.
     """
@@ -78,7 +79,9 @@ class PopulationSurgery(NamedTuple):
     elbo: Tensor
 
 
-def random_model(x_dim: int, latent_dim: int, generator: torch.Generator, dtype: torch.dtype = torch.float64) -> LinearGaussian:
+def random_model(
+    x_dim: int, latent_dim: int, generator: torch.Generator, dtype: torch.dtype = torch.float64
+) -> LinearGaussian:
     """Draw a model for a test: standard normal weights over ``sqrt(D)``, noise variances between about 0.2 and 1.
 
     Returns:
@@ -102,7 +105,9 @@ def sample(model: LinearGaussian, num: int, generator: torch.Generator) -> tuple
 
 
 def marginal(model: LinearGaussian) -> tuple[Tensor, Tensor]:
-    r"""The distribution of the data, :math:`x \sim N(\mu, W W^\top + \mathrm{diag}(\psi))`; returns ``(..., X)`` and ``(..., X, X)``."""
+    r"""The distribution of the data, :math:`x \sim N(\mu, W W^\top + \mathrm{diag}(\psi))`; returns ``(..., X)`` and
+    ``(..., X, X)``.
+    """
     return model.mean, model.weight @ model.weight.mT + torch.diag_embed(model.log_var.exp())
 
 
@@ -112,15 +117,16 @@ def log_likelihood(model: LinearGaussian, x: Tensor, z: Tensor) -> Tensor:
 
 
 def log_joint(model: LinearGaussian, x: Tensor, z: Tensor) -> Tensor:
-    r"""Joint log-density :math:`\log p(x, z)`, the negative energy of the code; ``(..., X), (..., D) -> (...)`` nats."""
+    r"""Joint log-density :math:`\log p(x, z)`, minus the energy of the code; ``(..., X), (..., D) -> (...)`` nats."""
     return log_likelihood(model, x, z) + standard_gaussian_log_prob(z)
 
 
 def log_evidence(model: LinearGaussian, x: Tensor) -> Tensor:
-    r"""Evidence :math:`\log p(x) = \log N(x; \mu, W W^\top + \mathrm{diag}(\psi))`, through the ``D x D`` posterior precision.
+    r"""Evidence :math:`\log p(x) = \log N(x; \mu, W W^\top + \mathrm{diag}(\psi))`, through the ``D x D`` posterior
+    precision.
 
-    With :math:`\Lambda = I + W^\top \Psi^{-1} W` and :math:`h = W^\top \Psi^{-1}(x - \mu)` the matrix inversion lemma gives
-    :math:`\log p(x) = \log N(x; \mu, \Psi) - \tfrac12 \log|\Lambda| + \tfrac12 h^\top \Lambda^{-1} h`.
+    With :math:`\Lambda = I + W^\top \Psi^{-1} W` and :math:`h = W^\top \Psi^{-1}(x - \mu)` the matrix inversion lemma
+    gives :math:`\log p(x) = \log N(x; \mu, \Psi) - \tfrac12 \log|\Lambda| + \tfrac12 h^\top \Lambda^{-1} h`.
 
     Returns:
         ``(...)`` nats for ``x`` of shape ``(..., X)``. Cost O(X D^2 + D^3) once and O(X D) a datum.
@@ -135,7 +141,8 @@ def posterior(model: LinearGaussian, x: Tensor) -> tuple[Tensor, Tensor]:
     r"""Exact posterior :math:`p(z \mid x) = N(\Lambda^{-1} h, \Lambda^{-1})`, the notation of :func:`log_evidence`.
 
     Returns:
-        Mean ``(..., D)`` and covariance ``(..., D, D)``; the covariance is the same for every datum and carries no data axis.
+        Mean ``(..., D)`` and covariance ``(..., D, D)``; the covariance is the same for every datum and carries no
+        data axis.
     """
     cov = torch.cholesky_inverse(torch.linalg.cholesky(_precision(model)))
     return torch.einsum("...de,...e->...d", cov, _field(model, x)), cov
@@ -144,8 +151,8 @@ def posterior(model: LinearGaussian, x: Tensor) -> tuple[Tensor, Tensor]:
 def mean_field_posterior(model: LinearGaussian, x: Tensor) -> tuple[Tensor, Tensor]:
     r"""The diagonal Gaussian ``q`` that maximises the ELBO: the exact mean, and variances :math:`1 / \Lambda_{dd}`.
 
-    They are never larger than the exact marginal variances :math:`(\Lambda^{-1})_{dd}`: the mean-field family under-disperses.
-    Source: Bishop (2006), section 10.1.2.
+    They are never larger than the exact marginal variances :math:`(\Lambda^{-1})_{dd}`: the mean-field family
+    under-disperses. Source: Bishop (2006), section 10.1.2.
 
     Returns:
         Mean ``(..., D)`` and *log-variance* ``(..., D)`` (without a data axis).
@@ -172,25 +179,33 @@ def expected_log_likelihood(model: LinearGaussian, x: Tensor, mean: Tensor, cov:
 
 
 def prior_kl(mean: Tensor, cov: Tensor) -> Tensor:
-    r"""KL of a full-covariance Gaussian ``q`` from the prior :math:`N(0, I)`; ``(..., D), (..., D, D) -> (...)`` nats."""
+    r"""KL of a full-covariance Gaussian ``q`` from the prior :math:`N(0, I)`; ``(..., D), (..., D, D) -> (...)``
+    nats.
+    """
     _check_cov(cov, mean)
     identity = torch.eye(mean.shape[-1], dtype=mean.dtype, device=mean.device)
     return mvn_kl(mean, cov, torch.zeros_like(mean), identity)
 
 
 def expected_log_joint(model: LinearGaussian, x: Tensor, mean: Tensor, cov: Tensor) -> Tensor:
-    r"""Negative expected energy :math:`E_q \log p(x, z)` for :math:`q = N(m, S)`; shapes as in :func:`expected_log_likelihood`."""
+    r"""Negative expected energy :math:`E_q \log p(x, z)` for :math:`q = N(m, S)`; shapes as in
+    :func:`expected_log_likelihood`.
+    """
     cross_entropy = -0.5 * cov.diagonal(dim1=-2, dim2=-1).sum(-1)
     return expected_log_likelihood(model, x, mean, cov) + standard_gaussian_log_prob(mean) + cross_entropy
 
 
 def elbo(model: LinearGaussian, x: Tensor, mean: Tensor, cov: Tensor) -> Tensor:
-    r"""Evidence lower bound of :math:`q = N(m, S)`, exactly: expected log-likelihood minus KL to the prior; ``(...)`` nats."""
+    r"""Evidence lower bound of :math:`q = N(m, S)`, exactly: expected log-likelihood minus KL to the prior; ``(...)``
+    nats.
+    """
     return expected_log_likelihood(model, x, mean, cov) - prior_kl(mean, cov)
 
 
 def posterior_kl(model: LinearGaussian, x: Tensor, mean: Tensor, cov: Tensor) -> Tensor:
-    r"""The gap of the bound, :math:`KL(q \| p(z \mid x)) = \log p(x) - \mathrm{ELBO}(q)`, from its own closed form; ``(...)`` nats."""
+    r"""The gap of the bound, :math:`KL(q \| p(z \mid x)) = \log p(x) - \mathrm{ELBO}(q)`, from its own closed form;
+    ``(...)`` nats.
+    """
     _check_cov(cov, mean)
     exact_mean, exact_cov = posterior(model, x)
     return mvn_kl(mean, cov, exact_mean, exact_cov)
@@ -199,8 +214,9 @@ def posterior_kl(model: LinearGaussian, x: Tensor, mean: Tensor, cov: Tensor) ->
 def temper(model: LinearGaussian, beta: float) -> LinearGaussian:
     r"""The model whose posterior maximises the beta-ELBO of ``model``: noise variances multiplied by ``beta``.
 
-    :math:`\max_q E_q \log p(x \mid z) - \beta\, KL(q \| p)` has the solution :math:`q \propto p(z)\, p(x \mid z)^{1/\beta}`, and a
-    Gaussian likelihood to the power :math:`1/\beta` is a Gaussian likelihood with variance :math:`\beta\psi`.
+    :math:`\max_q E_q \log p(x \mid z) - \beta\, KL(q \| p)` has the solution :math:`q \propto p(z)\, p(x \mid
+    z)^{1/\beta}`, and a Gaussian likelihood to the power :math:`1/\beta` is a Gaussian likelihood with variance
+    :math:`\beta\psi`.
 
     Raises:
         ValueError: ``beta`` is not positive.
@@ -211,14 +227,18 @@ def temper(model: LinearGaussian, beta: float) -> LinearGaussian:
 
 
 def posterior_encoder(model: LinearGaussian) -> LinearEncoder:
-    r"""The exact posterior as an encoder: :math:`A = \Lambda^{-1} W^\top \Psi^{-1}`, :math:`b = -A\mu`, :math:`S = \Lambda^{-1}`."""
+    r"""The exact posterior as an encoder: :math:`A = \Lambda^{-1} W^\top \Psi^{-1}`, :math:`b = -A\mu`, :math:`S =
+    \Lambda^{-1}`.
+    """
     cov = torch.cholesky_inverse(torch.linalg.cholesky(_precision(model)))
     weight = cov @ (model.weight * torch.exp(-model.log_var).unsqueeze(-1)).mT
     return LinearEncoder(weight, -torch.einsum("...dx,...x->...d", weight, model.mean), cov)
 
 
 def encode(encoder: LinearEncoder, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean ``(..., D)`` and covariance ``(..., D, D)`` (without a data axis) of ``q(z | x)`` for ``x`` of shape ``(..., X)``."""
+    """Mean ``(..., D)`` and covariance ``(..., D, D)`` (without a data axis) of ``q(z | x)`` for ``x`` of shape
+    ``(..., X)``.
+    """
     return torch.einsum("...dx,...x->...d", encoder.weight, x) + encoder.bias, encoder.cov
 
 
@@ -230,7 +250,8 @@ def population_surgery(model: LinearGaussian, encoder: LinearEncoder, mean: Tens
     .. math:: I_q(x; z) = \tfrac12 \log \frac{|S + A C A^\top|}{|S|}, \qquad
               E_x KL(q(z \mid x) \| p) = I_q(x; z) + KL(q(z) \| p).
 
-    This is the limit of infinitely many data: there is no ceiling log N here. The exact encoder on its own model's population
+    This is the limit of infinitely many data: there is no ceiling log N here. The exact encoder on its own model's
+        population
     has marginal KL zero.
 
     Args:
@@ -255,7 +276,8 @@ def population_surgery(model: LinearGaussian, encoder: LinearEncoder, mean: Tens
 
 
 def fit_ppca(x: Tensor, latent_dim: int) -> LinearGaussian:
-    r"""Maximum-likelihood probabilistic PCA: :math:`W = U_D (\Lambda_D - \sigma^2 I)^{1/2}`; Tipping & Bishop (1999), equations 7 and 8.
+    r"""Maximum-likelihood probabilistic PCA: :math:`W = U_D (\Lambda_D - \sigma^2 I)^{1/2}`; Tipping & Bishop (1999),
+    equations 7 and 8.
 
     Args:
         x: ``(N, X)`` data.
@@ -269,7 +291,9 @@ def fit_ppca(x: Tensor, latent_dim: int) -> LinearGaussian:
     variances, directions = torch.linalg.eigh((x - mean).mT @ (x - mean) / x.shape[0])  # ascending
     left_over = variances[: x_dim - latent_dim].clamp_min(0)
     if not 0 < latent_dim < x_dim or left_over.mean() <= 0:
-        raise ValueError(f"latent_dim must be at least 1 and below the rank of the data, got {latent_dim} for data {tuple(x.shape)}")
+        raise ValueError(
+            f"latent_dim must be at least 1 and below the rank of the data, got {latent_dim} for data {tuple(x.shape)}"
+        )
     noise = left_over.mean()
     scale = (variances[x_dim - latent_dim :] - noise).clamp_min(0).sqrt().flip(0)
     weight = directions[:, x_dim - latent_dim :].flip(1) * scale
@@ -299,5 +323,6 @@ def _check_cov(cov: Tensor, mean: Tensor) -> None:
     dim = mean.shape[-1]
     if cov.shape[-2:] != (dim, dim):
         raise ValueError(
-            f"cov must end in ({dim}, {dim}), got {tuple(cov.shape)}; for a diagonal q pass torch.diag_embed(log_var.exp())"
+            f"cov must end in ({dim}, {dim}), got {tuple(cov.shape)}; "
+            "for a diagonal q pass torch.diag_embed(log_var.exp())"
         )

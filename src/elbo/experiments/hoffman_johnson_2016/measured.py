@@ -33,8 +33,8 @@ def surgery_table(runs: Runs, *, codes: int, seed: int, age: int = -1) -> pd.Dat
         seed: of the draws.
 
     Returns:
-        One row a model: ``latent_dim, seed``, the terms of :class:`elbo.estimators.Surgery` in nats per image, and ``<term>_se``,
-        their Monte Carlo standard errors with model and images given.
+        One row a model: ``latent_dim, seed``, the terms of :class:`elbo.estimators.Surgery` in nats per image, and
+        ``<term>_se``, their Monte Carlo standard errors with model and images given.
     """
     rows = []
     for member, latent_dim, own in runs.members:
@@ -65,28 +65,36 @@ def as_text(table: pd.DataFrame, by: Sequence[str] = ("run", "latent_dim")) -> p
     terms = {"elbo": "ELBO", "average_kl": "average KL", "mutual_information": "mutual information", "log_n": "log N",
              "marginal_kl": "marginal KL", "reconstruction": "reconstruction"}  # fmt: skip
     rows = []
-    for _, row in table.iterrows():
+    for row in table.to_dict("records"):
         cells = {name.replace("latent_dim", "latents"): row[name] for name in by}
         for term, title in terms.items():
             error = row[f"{term}_se"]
-            cells[title] = f"{row[term]:.2f}" + (f" ± {error:.2f}" if error > 0 else "")
+            cells[title] = f"{row[term]:.2f}" + (
+                f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{error:.2f}" if error > 0 else ""
+            )
         rows.append(cells)
     return pd.DataFrame(rows)
 
 
 def terms_over_training(runs: Runs, *, codes: int, seed: int) -> pd.DataFrame:
-    """The terms at every kept age, means over training seeds; rows ``latent_dim, epoch``, columns as :func:`over_seeds`."""
-    tables = [surgery_table(runs, codes=codes, seed=seed, age=age).assign(epoch=at) for age, at in enumerate(runs.epochs)]
+    """The terms at every kept age, means over training seeds; rows ``latent_dim, epoch``, columns as
+    :func:`over_seeds`.
+    """
+    tables = [
+        surgery_table(runs, codes=codes, seed=seed, age=age).assign(epoch=at) for age, at in enumerate(runs.epochs)
+    ]
     return over_seeds(pd.concat(tables), ("latent_dim", "epoch"))
 
 
 def information_against_n(runs: Runs, sizes: Sequence[int], *, codes: int, seed: int) -> pd.DataFrame:
-    """Index-code mutual information of nested random subsets of the training set, for the first model of each size of code.
+    """Index-code mutual information of nested random subsets of the training set, for the first model of each size of
+    code.
 
     The encoder is the same for all subsets: only the mixture grows.
 
     Returns:
-        Rows ``latent_dim, n`` with the terms, their Monte Carlo errors, and ``log_n``. ``average_kl`` is the subset's own.
+        Rows ``latent_dim, n`` with the terms, their Monte Carlo errors, and ``log_n``. ``average_kl`` is the subset's
+        own.
     """
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(runs.images), generator=generator).to(runs.images.device)
@@ -114,13 +122,15 @@ def aggregate_on_grid(runs: Runs, *, points: int, reach: float = 4.0) -> pd.Data
     return pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})
 
 
-def compare_estimators(runs: Runs, latent_dim: int, *, batch_size: int, batches: int, codes: int, seed: int) -> pd.DataFrame:
+def compare_estimators(
+    runs: Runs, latent_dim: int, *, batch_size: int, batches: int, codes: int, seed: int
+) -> pd.DataFrame:
     """The same encodings under the exact estimator and under the minibatch estimators in common use.
 
     Returns:
-        Rows ``estimator, term`` with ``value`` and ``se``, nats per image. Terms: ``mutual information``, ``total correlation``,
-        ``dimension-wise KL`` and their ``sum``; errors over codes for the exact rows (their sum is
-        the average KL in closed form), over batches for the others.
+        Rows ``estimator, term`` with ``value`` and ``se``, nats per image. Terms: ``mutual information``, ``total
+        correlation``, ``dimension-wise KL`` and their ``sum``; errors over codes for the exact rows (their sum is the
+        average KL in closed form), over batches for the others.
     """
     generator = torch.Generator().manual_seed(seed)
     mean, log_var = (t.double() for t in runs.encodings(runs.member(latent_dim)))

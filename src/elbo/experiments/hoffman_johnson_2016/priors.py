@@ -1,4 +1,6 @@
-"""The paper's advice carried out: priors fitted to the aggregated posterior, and how much of the marginal KL they buy back."""
+"""The paper's advice carried out: priors fitted to the aggregated posterior, and how much of the marginal KL they
+buy back.
+"""
 
 from __future__ import annotations
 
@@ -25,21 +27,22 @@ LogPrior = Callable[[Tensor], Tensor]
 def better_priors(
     runs: Runs, latent_dim: int, *, components: Sequence[int], pseudo_inputs: Sequence[int], codes: int, seed: int
 ) -> pd.DataFrame:
-    r"""Marginal KL under the prior N(0, I) and under priors fitted to the aggregated posterior, with encoder and decoder fixed.
+    r"""Marginal KL under the prior N(0, I) and under priors fitted to the aggregated posterior, with encoder and
+    decoder fixed.
 
-    A new prior changes one term: :math:`KL(q(z) \| p_{new}) = E_{q(z)}[\log q(z) - \log p_{new}(z)]`. On images not trained on, the
-    ELBO changes by :math:`E[\log p_{new}(z) - \log p(z)]` over their codes, which a prior that merely remembers the training
-    encodings does not survive.
+    A new prior changes one term: :math:`KL(q(z) \| p_{new}) = E_{q(z)}[\log q(z) - \log p_{new}(z)]`. On images not
+    trained on, the ELBO changes by :math:`E[\log p_{new}(z) - \log p(z)]` over their codes, which a prior that merely
+    remembers the training encodings does not survive.
 
     Args:
         components: sizes of Gaussian mixtures, fitted by EM to codes drawn from the aggregated posterior.
-        pseudo_inputs: sizes of mixtures of the encodings of randomly chosen training images, the form of the VampPrior of
-            Tomczak & Welling (2018) with images in place of learned inputs.
+        pseudo_inputs: sizes of mixtures of the encodings of randomly chosen training images, the form of the
+            VampPrior of Tomczak & Welling (2018) with images in place of learned inputs.
         codes: drawn to fit, and drawn again to measure.
 
     Returns:
-        Rows ``prior, kind, size`` with ``marginal_kl`` on the training set, ``held_out_gain`` of the ELBO on held-out images, and
-        their Monte Carlo errors, nats per image. ``size`` counts mixture components.
+        Rows ``prior, kind, size`` with ``marginal_kl`` on the training set, ``held_out_gain`` of the ELBO on held-out
+        images, and their Monte Carlo errors, nats per image. ``size`` counts mixture components.
     """
     generator = torch.Generator().manual_seed(seed)
     member = runs.member(latent_dim)
@@ -56,7 +59,9 @@ def better_priors(
         excess = log_q - log_prior(z)
         gain = log_prior(new_z) - standard_gaussian_log_prob(new_z)
         numbers = {"marginal_kl": _mean(excess), "held_out_gain": _mean(gain)}
-        row = {key: value for key, (value, _) in numbers.items()} | {f"{key}_se": se for key, (_, se) in numbers.items()}
+        row = {key: value for key, (value, _) in numbers.items()} | {
+            f"{key}_se": se for key, (_, se) in numbers.items()
+        }
         rows.append({"prior": name, "kind": kind, "size": size} | row)
 
     measure("N(0, I)", "standard", 1, standard_gaussian_log_prob)
@@ -66,14 +71,18 @@ def better_priors(
         measure(f"mixture of {size}", "mixture", size, fit_mixture_prior(to_fit, size, seed))
     for size in sorted({min(size, len(mean)) for size in pseudo_inputs} | {len(mean)}):
         part = chosen[:size]
-        measure(f"{size:,} encodings", "encodings", size, lambda z: log_aggregate_posterior(z, mean[part], log_var[part]))
+        measure(
+            f"{size:,} encodings", "encodings", size, lambda z: log_aggregate_posterior(z, mean[part], log_var[part])
+        )
     return pd.DataFrame(rows)
 
 
 def fit_mixture_prior(codes: Tensor, components: int, seed: int) -> LogPrior:
-    """Maximum-likelihood Gaussian mixture with full covariances, by EM; returns its log-density ``(S, D) -> (S,)`` nats.
+    """Maximum-likelihood Gaussian mixture with full covariances, by EM; returns its log-density ``(S, D) -> (S,)``
+    nats.
 
-    To maximise the likelihood of codes from the aggregated posterior is to minimise the marginal KL, up to the sampling of codes.
+    To maximise the likelihood of codes from the aggregated posterior is to minimise the marginal KL, up to the
+    sampling of codes.
     """
     mixture = GaussianMixture(components, covariance_type="full", random_state=seed, reg_covar=1e-5)
     with warnings.catch_warnings():

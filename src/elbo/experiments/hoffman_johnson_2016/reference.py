@@ -41,7 +41,9 @@ def _runs() -> Runs:
 
 def _described(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the settings that a reader of the CSV has to know."""
-    return table.assign(data=SETTINGS["data"], images=len(_runs().images), epochs=SETTINGS["epochs"], hidden=SETTINGS["hidden"])
+    return table.assign(
+        data=SETTINGS["data"], images=len(_runs().images), epochs=SETTINGS["epochs"], hidden=SETTINGS["hidden"]
+    )
 
 
 REFERENCE = {
@@ -65,13 +67,15 @@ def reference_note() -> str:
     if reference_table("surgery-table") is None:
         return "none in this checkout"
     return (
-        f"MNIST, N = 50,000, log N = {math.log(50_000):.4f} nats; {SETTINGS['hidden']} hidden units, {SETTINGS['epochs']} epochs, "
-        f"{len(SETTINGS['seeds'])} seeds"
+        f"MNIST, N = 50,000, log N = {math.log(50_000):.4f} nats; {SETTINGS['hidden']} hidden units, "
+        f"{SETTINGS['epochs']} epochs, {len(SETTINGS['seeds'])} seeds"
     )
 
 
 def with_reference(table: pd.DataFrame, name: str, *, data: str, images: int) -> pd.DataFrame:
-    """The reader's table above the committed reference table of that name, told apart by the columns ``run, data, images``."""
+    """The reader's table above the committed reference table of that name, told apart by the columns ``run, data,
+    images``.
+    """
     own = table.assign(run="this run", data=data, images=images)
     kept = reference_table(name)
     return own if kept is None else pd.concat([own, kept.assign(run="reference")], ignore_index=True)

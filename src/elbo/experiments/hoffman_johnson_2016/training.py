@@ -1,4 +1,6 @@
-"""The variational autoencoders on which the chapter operates, trained once and kept at several moments of their training."""
+"""The variational autoencoders on which the chapter operates, trained once and kept at several moments of their
+training.
+"""
 
 from __future__ import annotations
 
@@ -47,13 +49,17 @@ class Runs:
         for member, dim, own in self.members:
             if dim == latent_dim and seed in (None, own):
                 return member
-        raise ValueError(f"no model with {latent_dim} latents was trained; there are {sorted({d for _, d, _ in self.members})}")
+        raise ValueError(
+            f"no model with {latent_dim} latents was trained; there are {sorted({d for _, d, _ in self.members})}"
+        )
 
     def model(self, member: int, age: int = -1) -> tuple[VAE, Params]:
         """Shapes and parameters of one member at one age."""
         return self.trained[age].member_model(member), self.trained[age].member(member)
 
-    def encodings(self, member: int, age: int = -1, images: Tensor | None = None, chunk: int = 5000) -> tuple[Tensor, Tensor]:
+    def encodings(
+        self, member: int, age: int = -1, images: Tensor | None = None, chunk: int = 5000
+    ) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the encodings of the training set (or of other images), ``(N, D)`` each."""
         model, params = self.model(member, age)
         with torch.no_grad():
@@ -77,9 +83,9 @@ def train_models(
 ) -> Runs:
     """Train one autoencoder for each size of code and seed, with AEVB and Adam on binary images; keep ``ages`` moments.
 
-    Pixels are drawn once from the grey levels (``binarise="fixed"``): the aggregated posterior is a mixture over ``N`` given
-    images. There is no prior on the weights. An interrupted and resumed run is bit-identical, so the early moments are those
-    of the same training.
+    Pixels are drawn once from the grey levels (``binarise="fixed"``): the aggregated posterior is a mixture over
+    ``N`` given images. There is no prior on the weights. An interrupted and resumed run is bit-identical, so the
+    early moments are those of the same training.
 
     Raises:
         ValueError: as :func:`elbo.inference.aevb.aevb`.
