@@ -212,9 +212,12 @@ def _twins(kind, x, num_components, steps):
 
 def _assert_same(theirs, q):
     pairs = [
-        (q.concentration, theirs.weight_concentration_), (q.mean, theirs.means_), (q.mean_precision, theirs.mean_precision_),
-        (2 * q.shape, theirs.degrees_of_freedom_), (2 * q.rate, theirs.covariances_ * theirs.degrees_of_freedom_[:, None]),
-    ]  # fmt: skip
+        (q.concentration, theirs.weight_concentration_),
+        (q.mean, theirs.means_),
+        (q.mean_precision, theirs.mean_precision_),
+        (2 * q.shape, theirs.degrees_of_freedom_),
+        (2 * q.rate, theirs.covariances_ * theirs.degrees_of_freedom_[:, None]),
+    ]
     for ours, other in pairs:
         np.testing.assert_allclose(ours[0].numpy(), other, rtol=1e-9, atol=1e-9)
 

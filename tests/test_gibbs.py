@@ -159,7 +159,7 @@ def test_integrated_predictive_agrees_with_that_of_draws():
 
 
 def test_variational_means_agree_where_clusters_are_far_apart():
-    """With no doubt about the labels the posterior of the globals is conjugate, and CAVI finds it: the two must meet."""
+    """With no doubt about the labels the posterior of the globals is conjugate, and CAVI finds it: they must meet."""
     g = _gen(7)
     x = torch.cat([torch.randn(30, 2, generator=g).double() + shift for shift in (-30.0, 0.0, 30.0)])
     model = DiagonalMixture(3, mean_precision=0.01)

@@ -73,9 +73,8 @@ def test_target_of_a_minibatch_is_unbiased(model):
 def test_noisy_bound_is_unbiased_and_knows_its_error(model):
     x = _data(400)
     q = cavi.step(model, x, cavi.init(model, x, _gen())).q
-    estimates, errors = zip(
-        *(svi.noisy_elbo(model, part, q, 400) for part in x[torch.randperm(400, generator=_gen(1))].split(20))
-    )
+    parts = x[torch.randperm(400, generator=_gen(1))].split(20)
+    estimates, errors = zip(*(svi.noisy_elbo(model, part, q, 400) for part in parts), strict=True)
     estimates, errors = torch.stack(estimates)[:, 0], torch.stack(errors)[:, 0]
     full = cavi.elbo(model, x, q)[0]
     torch.testing.assert_close(estimates.mean(), full, rtol=1e-11, atol=0)

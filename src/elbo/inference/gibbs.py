@@ -37,7 +37,7 @@ class GibbsState(NamedTuple):
 
 
 class GibbsFit(NamedTuple):
-    """Last state, a tidy frame ``init, iteration, seconds`` with the monitor's columns, kept draws ``(draws, R, ...)``."""
+    """Last state, a tidy frame ``init, iteration, seconds`` with the monitor's columns, draws ``(draws, R, ...)``."""
 
     state: GibbsState
     history: pd.DataFrame

@@ -76,7 +76,7 @@ class UnitMixture:
     def coefficients(self, q: UnitPosterior, centre: Tensor) -> Coefficients:
         r"""Expected log-likelihood of a datum: :math:`-\tfrac12 E\|x - \mu_k\|^2 - \tfrac D2 \log 2\pi - \log K`.
 
-        Its softmax over ``k`` is the update of the assignments in algorithm 2 of Blei et al. (2017): terms without ``k`` cancel.
+        Its softmax over ``k`` is the update of the assignments in algorithm 2 of Blei et al. (2017).
         """
         mean = q.mean - centre
         dim = mean.shape[-1]

@@ -75,8 +75,8 @@ def million(data: pd.DataFrame) -> Figure:
         panel.set_xlabel(label)
     axes[0, 0].set_ylabel("held-out log predictive\n(nats per datum)")
     style.guide(axes[0, 0].axvline(passes, **style.GUIDE))
-    axes[0, 0].annotate("one pass", (passes, 0.03), xycoords=("data", "axes fraction"), xytext=(-4, 0), textcoords="offset points",
-                        ha="right", fontsize=8, color=style.GREY)  # fmt: skip
+    beside = {"xycoords": ("data", "axes fraction"), "xytext": (-4, 0), "textcoords": "offset points", "ha": "right"}
+    axes[0, 0].annotate("one pass", (passes, 0.03), fontsize=8, color=style.GREY, **beside)
     axes[0, 1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     for algorithm, place in (("svi", (0.04, 0.55)), ("cavi", (0.90, 0.45))):
         axes[0, 0].annotate(
