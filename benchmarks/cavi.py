@@ -1,10 +1,10 @@
 """CAVI iterations a second beside scikit-learn's variational mixture: 10,000 x 576 data, 30 components, one process.
 
-Both do the same iterations from the same responsibilities, in blocks that alternate, so that other load on the machine hits
+Both do the same iterations from the same responsibilities, in alternating blocks, so that other load on the machine hits
 both; the median block counts (processor time with one thread, time on the clock with more). scikit-learn's ``diag``
 covariances take log-determinants from a full Wishart; here it runs with that one term replaced by independent Gammas,
-which changes neither its work nor its memory: then the models coincide and the bounds rise by the same amount. Memory is
-the growth of a fresh process's peak beyond data and start, in units of the data.
+which changes neither its work nor its memory: then the models coincide and the bounds rise by the same amount. Memory
+is the growth of a fresh process's peak beyond data and start, in units of the data.
 """
 
 from __future__ import annotations
