@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import torch
@@ -30,6 +30,7 @@ from elbo.models.vae import VAE, Params
 from elbo.training import Noise, fit, keyed_generator, make_optimiser
 
 __all__ = [
+    "Algorithm",
     "ESTIMATORS",
     "Trained",
     "aevb",
@@ -45,6 +46,17 @@ __all__ = [
 
 HISTORY = ["seed", "latent_dim", "beta", "samples", "split", "bound", "se"]
 BINARISATIONS = ("grey", "threshold", "fixed", "fresh")
+
+
+class Algorithm(NamedTuple):
+    """What another algorithm changes in :func:`aevb`: ``loss`` and ``terms`` as :func:`elbo.training.fit` takes them,
+    noise and scalars beside its own, and the name that its checkpoints carry."""
+
+    name: str
+    loss: Callable[..., Tensor]
+    terms: Callable[..., dict[str, Tensor]]
+    noise: dict[str, Noise]
+    scalars: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,7 @@ def aevb(
     compile: bool | Literal["auto"] = "auto",
     checkpoint: Any = None,
     progress: Callable[[int, int, Tensor], None] | None = None,
+    algorithm: Callable[[VAE, tuple[int, ...], bool], Algorithm] | None = None,
 ) -> Trained:
     """Train variational autoencoders: algorithm 1 of Kingma & Welling (2013), on a stack of models at once.
 
@@ -129,6 +142,9 @@ def aevb(
         evaluate_at: numbers of samples after which to evaluate (0 is the start); the default is the end alone.
         block, compile, checkpoint, progress: as :func:`elbo.training.fit` takes them.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        algorithm: trains the same models by another objective, given the model of the stack, the latent sizes and
+            whether pixels are binarised afresh; :func:`elbo.inference.wake_sleep.wake_sleep` is one. ``estimator`` and
+            ``draws`` are then without effect.
 
     Raises:
         ValueError: arguments that do not fit together.
@@ -152,6 +168,10 @@ def aevb(
     if fresh:
         noise["uniform"] = Noise("uniform", (batch_size, model.data_dim))
     loss, terms = objective(model, len(images), estimator, weight_prior, fresh)
+    scalars = {"beta": torch.tensor(betas, dtype=torch.float64)}
+    other = algorithm(model, latent_dims, fresh) if algorithm else None
+    if other:
+        loss, terms, noise, scalars = other.loss, other.terms, noise | other.noise, scalars | other.scalars
     splits = _splits(evaluate_on or {}, binarisation, fresh, model, target)
     if samples < 1 or any(not 0 <= at <= samples for at in evaluate_at or ()):
         raise ValueError(
@@ -171,7 +191,7 @@ def aevb(
         steps=steps,
         batch_size=batch_size,
         noise=noise,
-        scalars={"beta": torch.tensor(betas, dtype=torch.float64)},
+        scalars=scalars,
         optimiser=make_optimiser(optimiser, learning_rate if one_rate else rates),
         block=block,
         terms=terms,
@@ -185,7 +205,8 @@ def aevb(
             "weight_prior": weight_prior,
             "fresh": fresh,
             "splits": {name: len(split) for name, split in splits.items()},
-        },
+        }
+        | ({"algorithm": other.name} if other else {}),
         progress=progress,
     )
     history = pd.DataFrame(fitted.records, columns=HISTORY)
