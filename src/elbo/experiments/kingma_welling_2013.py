@@ -46,7 +46,7 @@ class Settings:
 
 SETTINGS = {
     "digits": Settings(100, (2, 5, 10, 20), (0, 1, 2), 250_000, "adagrad", 0.02),
-    "mnist": Settings(500, (2, 20), (0,), 2_000_000, "adam", 0.001),
+    "mnist": Settings(500, (2, 20), (0,), 4_500_000, "adagrad", 0.02),
     "frey": Settings(200, (2, 10), (0,), 1_000_000, "adagrad", 0.02, "gaussian"),
 }
 """Settings that finish in minutes on two processor cores; the paper's own stand in the profile ``paper``."""
