@@ -1,6 +1,6 @@
 """CAVI iterations a second beside scikit-learn's variational mixture: 10,000 x 576 data, 30 components, one process.
 
-Both do the same iterations from the same responsibilities, in alternating blocks, so that other load on the machine hits
+Both do the same iterations from the same responsibilities, in alternating blocks, so that other load hits
 both; the median block counts (processor time with one thread, time on the clock with more). scikit-learn's ``diag``
 covariances take log-determinants from a full Wishart; here it runs with that one term replaced by independent Gammas,
 which changes neither its work nor its memory: then the models coincide and the bounds rise by the same amount. Memory

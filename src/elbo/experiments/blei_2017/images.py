@@ -163,7 +163,7 @@ def held_out(
     """
     x, test = found.histograms[~found.test].to(device), found.histograms[found.test].to(device)
     model = DiagonalMixture(num_components)
-    every = max(1, svi_steps // 40)
+    every = max(1, svi_steps // 25)
     schedule = svi.Schedule(delay, forgetting)
 
     def predict(state) -> dict:
