@@ -68,7 +68,7 @@ def calibration(simulations: int, seed: int, draws: int = 31, bins: int = 8, n: 
     chains = hmc.sample(
         lambda w: probit_log_joint(w, design, labels, prior_var), torch.zeros_like(truth), draws=draws, warmup=150,
         leapfrog_steps=6,
-        thin=4, generator=generator, shared_step_size=False,
+        thin=8, generator=generator, shared_step_size=False,
     )
     prior = torch.zeros(2).double(), prior_var * torch.eye(2).double()
     fits = [ep.run(ep.probit_sites(design, y), *prior, n, tol=1e-6) for y in labels]
