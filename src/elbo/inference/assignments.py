@@ -17,7 +17,8 @@ from elbo.models.mixture_family import Coefficients, ConjugateMixture, Statistic
 
 __all__ = ["accumulate", "centre_of", "log_normalisers", "log_predictive", "responsibilities", "scored_chunks"]
 
-_CHUNK_NUMBERS = 1 << 17  # numbers in a chunk of data or of its responsibilities: they stay in a second-level cache
+_CHUNK_BYTES = {"cpu": 1 << 19}  # of data or of responsibilities: a few chunks stay in a second-level cache
+_CHUNK_BYTES_ELSEWHERE = 1 << 28  # an accelerator wants few large products
 
 
 def centre_of(model: ConjugateMixture, q) -> Tensor:
@@ -78,7 +79,7 @@ def log_predictive(model: ConjugateMixture, q, x: Tensor) -> Tensor:
     Returns:
         ``(batch, ...)`` nats for ``x (batch, dim)``; ``.mean(0)`` is what Blei et al. (2017) plot in figures 3 and 6.
     """
-    rows = max(1, _CHUNK_NUMBERS // x.shape[1])
+    rows = _rows(x, x.shape[1])
     return torch.cat([model.log_predictive(q, part) for part in x.split(rows)])
 
 
@@ -95,8 +96,12 @@ def scored_chunks(x: Tensor, coefficients: Coefficients, centre: Tensor) -> Iter
     lead = coefficients.bias.shape
     weight2, weight1 = (c.flatten(0, -2).to(x) for c in coefficients[:2])
     bias, shift = coefficients.bias.reshape(-1, 1).to(x), centre.to(x)
-    rows = max(64, _CHUNK_NUMBERS // max(x.shape[1], lead.numel()))
+    rows = max(64, _rows(x, max(x.shape[1], lead.numel())))
     for part in x.split(rows):
         y = part - shift
         y2 = y.square()
         yield y, y2, torch.addmm(bias, weight1, y.T).addmm_(weight2, y2.T).view(*lead, -1)
+
+
+def _rows(x: Tensor, width: int) -> int:
+    return max(1, _CHUNK_BYTES.get(x.device.type, _CHUNK_BYTES_ELSEWHERE) // (x.element_size() * width))
