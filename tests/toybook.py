@@ -94,7 +94,8 @@ def frozen_package() -> str:
 
 
 def start(root: Path, *arguments: str, **options) -> subprocess.Popen:
-    """Start the command ``elbo`` in a process group of its own."""
+    """Start the command ``elbo`` in a process group of its own, with Ctrl-C heard even where the tests run in the background."""
+    options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     return subprocess.Popen(
         [sys.executable, "-m", "elbo.companion.cli", *arguments],
         cwd=root,
