@@ -46,6 +46,7 @@ def book(folder: Path, pages: dict[str, tuple]) -> subprocess.CompletedProcess:
     config["bibtex_bibfiles"] = ["book/references.bib"]
     config["sphinx"]["config"] |= {"html_static_path": [], "html_css_files": []}
     (folder / "book").mkdir()
+    (folder / "CITATION.cff").write_text((ROOT / "CITATION.cff").read_text())
     (folder / "_config.yml").write_text(yaml.safe_dump(config))
     (folder / "book" / "references.bib").write_text("")
     names = list(pages)
@@ -90,6 +91,13 @@ def test_text_of_captions_stays_text(built):
     assert "<script>alert(1)" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert 'alt="A &quot;parabola&quot; &lt;b&gt;"' in html
+
+
+def test_the_page_says_how_to_cite_and_what_ran(built):
+    html = (built / "book" / "one.html").read_text()
+    assert "@misc{toy-2013-line," in html
+    assert "<pre>elbo run toy-2013 --profile quick -p beta 1.0</pre>" in html
+    assert "beta = 1.0" in html and "torch " in html
 
 
 def test_mathematics_needs_no_script(built):

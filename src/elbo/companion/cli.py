@@ -7,6 +7,7 @@ Nothing heavy is imported here: ``elbo --help`` must answer at once. The exit co
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -158,6 +159,32 @@ def figures(profile: ProfileName = "quick", as_json: Json = False, root: Root = 
             f"no chapter has an accepted run of the profile {profile}; run `elbo build --profile {profile}` first"
         )
     _table(["id", "chapter", "caption"], [[row["id"], row["chapter"], row["caption"]] for row in rows])
+
+
+@app.command(epilog="Example: [bold]elbo cite kingma-welling-2013-bound --format bibtex[/]")
+def cite(
+    id: Annotated[str, typer.Argument(metavar="ID", help="Figure, as `elbo figures` lists it.")],
+    format: Annotated[str, typer.Option(help="text, bibtex or ris.")] = "text",
+    profile: ProfileName = "quick",
+    root: Root = None,
+) -> None:
+    """Print how to cite a figure of an accepted run."""
+    from elbo.companion import citation
+    from elbo.companion.chapters import nearest
+    from elbo.companion.listing import published_figures
+    from elbo.companion.paths import find_project
+    from elbo.companion.profiles import load_profile
+
+    project = find_project(root)
+    found = {row["id"]: row["record"] for row in published_figures(project, load_profile(project, profile).name)}
+    if id not in found:
+        raise CompanionError(
+            f"no accepted run of the profile {profile} has a figure {id!r}{nearest(id, found)}; `elbo figures` lists them"
+        )
+    try:
+        print(citation.cite(found[id], citation.Book.read(project.root, os.environ.get("ELBO_BASEURL", "")), format))
+    except ValueError as error:
+        raise CompanionError(str(error)) from None
 
 
 data_app = typer.Typer(

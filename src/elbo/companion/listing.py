@@ -10,8 +10,8 @@ from elbo.companion.place import FIGURE
 __all__ = ["published_figures"]
 
 
-def published_figures(project: Project, profile: str) -> list[dict[str, str]]:
-    """``id``, ``chapter``, ``caption``, ``alt`` and ``notebook`` of every figure in the accepted runs of a profile."""
+def published_figures(project: Project, profile: str) -> list[dict]:
+    """``id, chapter, caption, alt, notebook, record`` of every figure in the accepted runs of a profile."""
     rows = []
     for path in sorted(project.runs(profile).glob("[!.]*/*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
@@ -22,6 +22,7 @@ def published_figures(project: Project, profile: str) -> list[dict[str, str]]:
                         {
                             **{name: content[name] for name in ("id", "chapter", "caption", "alt")},
                             "notebook": project.show(path),
+                            "record": json.loads(content["files"]["json"]),
                         }
                     )
     return rows

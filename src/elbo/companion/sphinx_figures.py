@@ -7,9 +7,11 @@ built site, where they stay. An id that occurs twice in the book is a warning (a
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
+from html import escape
 from pathlib import Path
 
 from docutils import nodes
@@ -17,6 +19,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
+from elbo.companion import citation
 from elbo.companion.publish import FORMATS, MIME
 
 __all__ = ["FigureRenderer", "caption_nodes", "setup"]
@@ -57,8 +60,9 @@ def _figure(renderer, content: dict, env: BuildEnvironment, line: int | None) ->
         _write(folder, id, format, base64.b64decode(text) if format in ("pdf", "png") else text.encode())
     image = nodes.image(uri="/" + Path(os.path.relpath(folder / f"{id}.*", env.srcdir)).as_posix(), alt=content["alt"])
     caption = nodes.caption(content["caption"], "", *caption_nodes(content["caption"]))
+    record = json.loads(content["files"]["json"])
     frame = nodes.container("", image, classes=["elbo-figure-image"])  # scrolls on a narrow screen
-    figure = nodes.figure("", frame, caption, nodes.legend("", *_legend(id, env.docname)), classes=["elbo-figure"], align="default")
+    figure = nodes.figure("", frame, caption, nodes.legend("", _legend(record, env)), classes=["elbo-figure"], align="default")
     figure["names"].append(nodes.fully_normalize_name(id))
     renderer.renderer.document.note_explicit_target(figure, figure)
     return [figure]
@@ -78,13 +82,38 @@ def caption_nodes(text: str) -> list[nodes.Node]:
     return found
 
 
-def _legend(id: str, docname: str) -> list[nodes.Node]:
-    to_root = "../" * docname.count("/")
-    links = " · ".join(
-        f'<a href="{to_root}figures/{id}.{format}" download>{_LABEL[format]}</a>' for format in FORMATS
-    )
-    html = f'<p class="elbo-figure-files"><a class="elbo-figure-id" href="#{id}"><code>{id}</code></a> · {links}</p>'
-    return [nodes.raw("", html, format="html")]
+def _legend(record: dict, env: BuildEnvironment) -> nodes.raw:
+    """The quiet lines under a caption: the id, the files, how to cite, which run. Everything in it is escaped."""
+    id, to_root = record["id"], "../" * env.docname.count("/")
+    links = " · ".join(f'<a href="{to_root}figures/{id}.{format}" download>{_LABEL[format]}</a>' for format in FORMATS)
+    parts = [f'<p class="elbo-figure-files"><a class="elbo-figure-id" href="#{id}"><code>{id}</code></a> · {links}</p>']
+    if (Path(env.srcdir) / "CITATION.cff").exists():
+        book = citation.Book.read(Path(env.srcdir), env.config.html_baseurl or "")
+        blocks = (citation.cite(record, book, format) for format in ("text", "bibtex"))
+        parts.append(_details("Cite", "".join(f"<pre>{escape(block)}</pre>" for block in blocks)))
+    parts.append(_details("Run", f"<pre>{escape(record['command'])}</pre>" + _table(_facts(record))))
+    return nodes.raw("", f'<div class="elbo-figure-legend">{"".join(parts)}</div>', format="html")
+
+
+def _facts(record: dict) -> dict[str, str]:
+    about = record["environment"]
+    return {
+        "profile": record["profile"] or "none (run by hand)",
+        "parameters": ", ".join(f"{name} = {json.dumps(value)}" for name, value in record["parameters"].items()),
+        "commit": (about.get("commit") or "unknown") + (", with changes that were not committed" if about.get("dirty") else ""),
+        "ran on": ", ".join(filter(None, [about.get("gpu"), about.get("cpu"), f"{about.get('threads', '?')} thread(s)", about["platform"]])),
+        "versions": ", ".join(f"{name} {version}" for name, version in {"Python": about["python"], **about["packages"]}.items()),
+        "data": ", ".join(f"{name} (sha256 {digest[:12]}…)" for name, digest in about.get("data", {}).items()) or "none loaded",
+        "table": f"sha256 {record['csv_sha256'][:12]}…",
+    }
+
+
+def _details(summary: str, inner: str) -> str:
+    return f"<details><summary>{summary}</summary>{inner}</details>"
+
+
+def _table(facts: dict[str, str]) -> str:
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items()) + "</dl>"
 
 
 def _published(env: BuildEnvironment) -> dict[str, dict]:
