@@ -119,29 +119,35 @@ def run(
     _check(damping, power, diagonal, prior_cov, num_sites)
     prior = _natural(prior_mean, prior_cov)
     dim = prior_mean.shape[-1]
-    sites = Sites(prior_mean.new_zeros(num_sites, dim), prior_mean.new_zeros(num_sites, dim, dim))
+    empty = prior_mean.new_zeros(num_sites, dim)
+    sites = Sites(empty, torch.diag_embed(empty))
     change: list[float] = []
     skipped, converged = 0, False
     for _ in range(max_sweeps):
         target, skipping = _matched_sites(tilted, prior, sites, power, diagonal)
         skipped += skipping
         updated = _damped(prior, sites, target, damping)
-        change.append(_relative_change(_total(prior, sites), _total(prior, updated)))
-        sites = updated
+        before, sites = sites, updated
+        change.append(_relative_change(_total(prior, before), _total(prior, sites)))
         if change[-1] < tol and not skipping:
             converged = True
             break
     mean, cov = _moments(_total(prior, sites))
-    return Fit(mean, cov, _log_evidence(tilted, prior, sites, power), sites, change, skipped, converged)
+    log_evidence = _log_evidence(tilted, prior, sites, power)
+    return Fit(mean, cov, log_evidence, sites, change, skipped, converged)
 
 
-def cavities(prior: Sites, sites: Sites, power: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+def cavities(
+    prior: Sites, sites: Sites, power: float = 1.0
+) -> tuple[Tensor, Tensor, Tensor]:
     r"""The approximation without each site in turn, :math:`Q - \eta Q_n`: means, covariances, and which are proper.
 
     An improper cavity (its precision is not positive definite) is returned as a standard Gaussian and marked ``False``.
     """
     total = _total(prior, sites)
-    return _proper_moments(Sites(total.shift - power * sites.shift, total.precision - power * sites.precision))
+    shift = total.shift - power * sites.shift
+    precision = total.precision - power * sites.precision
+    return _proper_moments(Sites(shift, precision))
 
 
 def gaussian_sites(shift: Tensor, precision: Tensor, log_scale: Tensor | float = 0.0) -> TiltedMoments:
@@ -199,20 +205,22 @@ def clutter_sites(x: Tensor, weight: float, clutter_var: float) -> TiltedMoments
         x: ``(sites, dim)`` observations. weight: :math:`w` in (0, 1). clutter_var: :math:`a > 0`.
     """
     if not 0 < weight < 1 or not clutter_var > 0:
-        raise ValueError(f"weight must lie between 0 and 1 and clutter_var be positive, got {weight} and {clutter_var}")
+        given = f"got {weight} and {clutter_var}"
+        raise ValueError(f"weight must lie in (0, 1) and clutter_var be positive, {given}")
     eye = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
-    clutter = math.log(weight) + mvn_log_prob(x, torch.zeros_like(x), clutter_var * eye)
+    noise = mvn_log_prob(x, torch.zeros_like(x), clutter_var * eye)
+    clutter = math.log(weight) + noise
 
     def tilted(mean: Tensor, cov: Tensor, power: float) -> Tilted:
         _only_unit_power(power, "clutter_sites")
         signal = math.log1p(-weight) + mvn_log_prob(x, mean, cov + eye)
         log_norm = torch.logaddexp(signal, clutter)
-        share = torch.exp(signal - log_norm)  # probability that x_n is not clutter
+        share = torch.exp(signal - log_norm)[:, None]  # probability of no clutter
         gain = torch.linalg.solve(cov + eye, cov).mT  # cov (cov + I)^-1
         step = torch.einsum("nde,ne->nd", gain, x - mean)
-        between = (share * (1 - share))[:, None, None] * torch.einsum("nd,ne->nde", step, step)
-        new_cov = cov - share[:, None, None] * gain @ cov + between
-        return Tilted(log_norm, mean + share.unsqueeze(-1) * step, new_cov)
+        between = (share * (1 - share) * step)[:, :, None] * step[:, None]
+        new_cov = cov - share[:, None] * gain @ cov + between
+        return Tilted(log_norm, mean + share * step, new_cov)
 
     return tilted
 

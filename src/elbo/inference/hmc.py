@@ -106,7 +106,9 @@ def start(log_prob: LogProb, initial: Tensor) -> Chain:
     return state
 
 
-def leapfrog(log_prob: LogProb, state: Chain, momentum: Tensor, step_size: Tensor, steps: int) -> tuple[Chain, Tensor]:
+def leapfrog(
+    log_prob: LogProb, state: Chain, momentum: Tensor, step_size: Tensor, steps: int
+) -> tuple[Chain, Tensor]:
     r"""Follow Hamilton's equations for :math:`H(z, r) = -\log p(z) + \tfrac12 r^\top r` by ``steps`` leapfrogs.
 
     .. math:: r \leftarrow r + \tfrac\epsilon2 \nabla\log p(z), \quad z \leftarrow z + \epsilon r, \quad
@@ -129,7 +131,12 @@ def leapfrog(log_prob: LogProb, state: Chain, momentum: Tensor, step_size: Tenso
 
 
 def step(
-    log_prob: LogProb, state: Chain, step_size: Tensor, leapfrog_steps: int, generator: Generators, jitter: float = 0.0
+    log_prob: LogProb,
+    state: Chain,
+    step_size: Tensor,
+    leapfrog_steps: int,
+    generator: Generators,
+    jitter: float = 0.0,
 ) -> tuple[Chain, Transition]:
     r"""One transition: fresh momentum, ``leapfrog_steps`` leapfrogs, Metropolis with probability
     :math:`\min(1, e^{-\Delta H})`.
@@ -148,8 +155,9 @@ def step(
     proposal, end = leapfrog(log_prob, state, momentum, epsilon, leapfrog_steps)
     kinetic = 0.5 * (end.square().sum(-1) - momentum.square().sum(-1))
     energy_error = state.log_prob - proposal.log_prob + kinetic  # (chains,)
-    diverged = ~(energy_error < DIVERGENT) | ~proposal.grad.isfinite().all(-1)  # nan counts as diverged
-    accept_prob = torch.where(diverged, torch.zeros_like(energy_error), torch.exp(-energy_error.clamp(min=0)))
+    broken = ~proposal.grad.isfinite().all(-1)
+    diverged = ~(energy_error < DIVERGENT) | broken  # nan counts as diverged
+    accept_prob = torch.exp(-energy_error.clamp(min=0)).masked_fill(diverged, 0.0)
     accepted = uniforms[:, 0] < accept_prob
     moved = Chain(
         torch.where(accepted.unsqueeze(-1), proposal.z, state.z),

@@ -37,7 +37,9 @@ TWO_MODES = ((0.6, -1.8, 0.5), (0.4, 2.0, 0.8))
 """Weight, mean and standard deviation of the two components of the target."""
 
 
-def coordinate_ascent(mean: Tensor, precision: Tensor, start: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
+def coordinate_ascent(
+    mean: Tensor, precision: Tensor, start: Tensor, sweeps: int
+) -> tuple[Tensor, Tensor]:
     r"""Mean-field q for a Gaussian target: each update is the conditional mean given the other factors' means.
 
     Blei et al. (2017), algorithm 1, with
@@ -51,7 +53,8 @@ def coordinate_ascent(mean: Tensor, precision: Tensor, start: Tensor, sweeps: in
     path, current = [start], start.clone()
     for _ in range(sweeps):
         for i in range(len(mean)):
-            others = precision[i] @ (current - mean) - precision[i, i] * (current[i] - mean[i])
+            offset = current - mean
+            others = precision[i] @ offset - precision[i, i] * offset[i]
             current = current.clone()
             current[i] = mean[i] - others / precision[i, i]
             path.append(current)
