@@ -6,8 +6,9 @@ Two objectives take turns in the original and are one sum here, because no param
           \text{sleep:}\quad \max_\phi \log q_\phi(z|x), \; (x, z) \sim p_\theta.
 
 What is drawn is held fixed: no gradient goes through a code of the wake phase or a dream of the sleep phase. The wake
-step is the gradient of the bound in :math:`\theta`; the sleep step descends :math:`E_{p(x)} KL(p_\theta(z|x) \| q_\phi(z|x))`,
-the other direction of the divergence and on dreamed data, so that the two phases together follow no single objective.
+step is the gradient of the bound in :math:`\theta`; the sleep step descends
+:math:`E_{p(x)} KL(p_\theta(z|x) \| q_\phi(z|x))`, the other direction of the divergence and on dreamed data, so that
+the two phases together follow no single objective.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ __all__ = ["dream", "objective", "sleep", "wake", "wake_sleep"]
 
 
 def wake(model: VAE, params: Params, x: Tensor, eps: Tensor) -> Tensor:
-    r"""The wake phase, :math:`\log p_\theta(x, z)` at :math:`z = \mu_\phi(x) + \sigma_\phi(x) \odot \epsilon`, held fixed.
+    r"""The wake phase, :math:`\log p_\theta(x, z)` at :math:`z = \mu_\phi(x) + \sigma_\phi(x) \odot \epsilon`.
 
-    Its gradient reaches :math:`\theta` alone and is unbiased for the gradient of the bound in :math:`\theta`.
+    The code is held fixed. The gradient reaches :math:`\theta` alone, and is unbiased for that of the bound there.
 
     Args:
         x: ``(batch, data_dim)``. eps: standard normal, ``(..., batch, latent_dim)``.
@@ -118,9 +119,10 @@ def wake_sleep(
 ) -> Trained:
     """Train variational autoencoders by wake-sleep, on a stack of models at once; everything else as in AEVB.
 
-    Arguments, result and errors are those of :func:`elbo.inference.aevb.aevb`: the same start for a seed, as many dreams
-    as data in a step, one update of all parameters for both phases, and a history of the same bound. ``samples`` counts
-    data, not dreams. A step costs one more pass through the encoder, and one through the decoder without gradients.
+    Arguments, result and errors are those of :func:`elbo.inference.aevb.aevb`: the same start for a seed, as many
+    dreams as data in a step, one update of all parameters for both phases, and a history of the same bound.
+    ``samples`` counts data, not dreams. A step costs one more pass through the encoder, and one through the decoder
+    without gradients.
     """
     count = len(data if isinstance(data, Tensor) else data.images)
 
