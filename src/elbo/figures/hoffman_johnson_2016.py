@@ -158,13 +158,13 @@ def over_training(table: pd.DataFrame) -> Figure:
                 axes.annotate(
                     "log N",
                     (part["epoch"].min(), part["log_n"].iloc[0]),
-                    xytext=(0, -10),
+                    xytext=(0, 3),
                     textcoords="offset points",
                     color=style.GREY,
                     fontsize=8,
                 )
             if term != "reconstruction":
-                axes.set_ylim(bottom=0)
+                axes.set_ylim(0, 1.2 * part["log_n"].iloc[0] if term == "mutual_information" else None)
             style.end_labels(axes, labels, gap=0.1)
             name = {"marginal_kl": "marginal KL"}.get(term, term.replace("_", " "))
             title = f"{_run_title(part)}\n{name}" if row == 0 else name

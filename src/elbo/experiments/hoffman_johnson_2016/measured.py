@@ -63,7 +63,7 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str] = ("latent_dim",)) -> pd.D
 def as_text(table: pd.DataFrame, by: Sequence[str] = ("run", "latent_dim")) -> pd.DataFrame:
     """The table as it is printed: ``value ± error`` with two decimals, the error left out where there is none."""
     terms = {"elbo": "ELBO", "average_kl": "average KL", "mutual_information": "mutual information", "log_n": "log N",
-             "marginal_kl": "marginal KL", "reconstruction": "reconstruction"}  # fmt: skip
+             "marginal_kl": "marginal KL"}  # fmt: skip
     rows = []
     for row in table.to_dict("records"):
         cells = {name.replace("latent_dim", "latents"): row[name] for name in by}
