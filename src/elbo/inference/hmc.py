@@ -201,7 +201,7 @@ def sample(
     target_accept: float = 0.8,
     shared_step_size: bool = True,
     thin: int = 1,
-    jitter: float = 0.1,
+    jitter: float = 0.3,
 ) -> Draws:
     """Draw from the target with every chain at once; the step size adapts during warm-up and is frozen after it.
 

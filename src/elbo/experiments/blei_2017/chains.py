@@ -50,7 +50,7 @@ def correlated_gaussian(correlation: float, chains: int, draws: int, leapfrog_st
     return pd.concat(frames, ignore_index=True)
 
 
-def regression_check(chains: int, draws: int, leapfrog_steps: int, seed: int, warmup: int = 300) -> pd.DataFrame:
+def regression_check(chains: int, draws: int, leapfrog_steps: int, seed: int, warmup: int = 300, jitter: float = 0.5) -> pd.DataFrame:
     """HMC against the closed form of Bayesian linear regression on the diabetes data.
 
     Returns:
@@ -64,7 +64,7 @@ def regression_check(chains: int, draws: int, leapfrog_steps: int, seed: int, wa
     start = torch.randn(chains, len(mean), generator=generator, dtype=torch.float64)
     run = hmc.sample(
         lambda w: model.log_joint(design, target, w), start, draws=draws, warmup=warmup, leapfrog_steps=leapfrog_steps,
-        generator=generator
+        generator=generator, jitter=jitter,
     )
     table = diagnostics.summary(run.z, [f"w{index + 1}" for index in range(len(mean))])
     table = table.assign(exact_mean=mean.numpy(), exact_sd=cov.diagonal().sqrt().numpy())
