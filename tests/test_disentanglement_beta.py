@@ -90,7 +90,7 @@ def test_tempered_posterior_by_quadrature():
 
 
 def test_the_beta_elbo_is_beta_times_the_elbo_of_the_noisier_decoder_but_for_a_constant(model, x):
-    """The two objectives differ by a number without q in it: half the sum of beta log beta + (beta - 1) log(2 pi psi)."""
+    """They differ by a number without q in it: half the sum of beta log beta + (beta - 1) log(2 pi psi)."""
     beta = 4.0
     noisier = lg.temper(model, beta)
     root = torch.randn(7, 1, LATENT_DIM, LATENT_DIM, generator=rng(8), dtype=torch.float64)
@@ -106,11 +106,12 @@ def test_the_beta_elbo_is_beta_times_the_elbo_of_the_noisier_decoder_but_for_a_c
 
 
 def test_prior_variance_is_absorbed_by_the_decoder(model, x):
-    """N(0, t I) with weights W gives the data the distribution of N(0, I) with sqrt(t) W, and the same posterior of W z."""
+    """N(0, t I) with weights W gives the data the same distribution as N(0, I) with weights sqrt(t) W."""
     variance = 2.7
     wide_mean = model.weight @ (variance * torch.eye(LATENT_DIM, dtype=torch.float64)) @ model.weight.mT
     wide = torch.distributions.MultivariateNormal(model.mean, wide_mean + torch.diag(model.log_var.exp()))
-    torch.testing.assert_close(wide.log_prob(x), lg.log_evidence(with_prior_variance(model, variance), x), rtol=1e-10, atol=0)
+    absorbed = lg.log_evidence(with_prior_variance(model, variance), x)
+    torch.testing.assert_close(wide.log_prob(x), absorbed, rtol=1e-10, atol=0)
     # beta is not absorbed: whatever the weights, its evidence is that of noisier data
     tempered = lg.temper(model, 4.0)
     noise = lg.marginal(tempered)[1] - tempered.weight @ tempered.weight.mT
@@ -118,15 +119,15 @@ def test_prior_variance_is_absorbed_by_the_decoder(model, x):
 
 
 def test_the_counterexample_needs_a_negative_prior_variance():
-    """beta = 4, w = 1.3, decoder variance 1/2: precision 1.845, of which the untempered likelihood alone brings 3.38."""
+    """beta = 4, w = 1.3, decoder variance 1/2: precision 1.845; the likelihood as it is brings 3.38."""
     model, beta = scalar_twin(), 4.0
     _, cov = lg.posterior(lg.temper(model, beta), torch.zeros(1, dtype=torch.float64))
     information = 1.3**2 / 0.5
     needed = 1 / (1 / cov.item() - information)
     assert abs(1 / cov.item() - 1.845) < 1e-12
     assert abs(needed - -1 / 1.535) < 1e-12  # -0.6515
-    variances = torch.logspace(-6, 9, 400, dtype=torch.float64).tolist()
-    widest = max(posterior_with_prior_variance(model, torch.zeros(1, dtype=torch.float64), v)[1].item() for v in variances)
+    origin, variances = torch.zeros(1, dtype=torch.float64), torch.logspace(-6, 9, 400, dtype=torch.float64).tolist()
+    widest = max(posterior_with_prior_variance(model, origin, variance)[1].item() for variance in variances)
     assert widest < 1 / information < 0.3 < 0.5 < cov.item()
 
 

@@ -76,7 +76,8 @@ def test_scores_are_those_of_the_metric(images):
     table = experiments.scores_without_training(
         images, every=EVERY, names=("ground truth", "PCA", "ICA"), components=4, fit_images=300, seeds=(0, 1), **few
     )
-    assert table["representation"].tolist() == ["ground truth", "PCA", "ICA"] * 2 and table["seed"].tolist() == [0] * 3 + [1] * 3
+    assert table["representation"].tolist() == ["ground truth", "PCA", "ICA"] * 2
+    assert table["seed"].tolist() == [0, 0, 0, 1, 1, 1]
     rows, factors = experiments.subgrid(images, EVERY)
     codes = experiments.linear_codes(images, rows, components=4, fit_images=300, seed=1)
     for name, code in (("ground truth", images.values(factors)[:, 1:]), ("PCA", codes.pca), ("ICA", codes.ica)):
@@ -85,6 +86,17 @@ def test_scores_are_those_of_the_metric(images):
         row = table[(table["representation"] == name) & (table["seed"] == 1)].iloc[0]
         assert (row["score"], row["standard_error"], row["chance"]) == (again.score, again.standard_error, 0.25)
     assert table["explained_variance"].isna().tolist() == [True, False, False] * 2
+
+
+def test_steps_are_those_of_adagrad(images):
+    settings = {"every": EVERY, "names": ("ground truth",), "pairs": 4, "train_votes": 300, "test_votes": 200}
+    table = experiments.scores_without_training
+    scores = [
+        table(images, classifier=name, steps=steps, seeds=(3,), **settings)["score"].item()
+        for name in ("higgins-2017", "softmax")
+        for steps in (30, 3000)
+    ]
+    assert scores[0] < scores[1] - 0.1 and scores[2] == scores[3]
 
 
 def test_ground_truth_is_perfect_and_pixels_are_not(images):
@@ -106,9 +118,13 @@ def test_summary_sets_the_protocol_beside_the_mean():
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"names": ("VAE",)}, "names come from"), ({"classifier": "tree"}, "classifier"), ({"components": 0}, "components"),
-     ({"fit_images": 4, "components": 4}, "below the 4 images")],
-)  # fmt: skip
+    [
+        ({"names": ("VAE",)}, "names come from"),
+        ({"classifier": "tree"}, "classifier"),
+        ({"components": 0}, "components"),
+        ({"fit_images": 4, "components": 4}, "below the 4 images"),
+    ],
+)
 def test_refusals(images, change, message):
     with pytest.raises(ValueError, match=message):
         experiments.scores_without_training(images, **({"every": EVERY, "names": ("PCA",), "seeds": (0,)} | change))

@@ -78,7 +78,7 @@ def dci(
         ValueError: an unknown predictor, more rows than the table has, NaN, fewer than two dimensions, a constant code.
     """
     index = factor_index(factors, which)
-    codes = check_codes(codes, len(index.labels), dims=2)
+    codes = check_codes(codes, index, dims=2)
     if predictor not in ("forest", "boosting"):
         raise ValueError(f"predictor must be 'forest' or 'boosting', got {predictor!r}")
     if min(train_rows, test_rows, trees) < 1 or train_rows + test_rows > len(codes):

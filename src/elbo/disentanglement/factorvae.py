@@ -64,7 +64,7 @@ def factorvae_score(
     if samples < 2 or min(train_votes, test_votes) < 1:
         raise ValueError(f"samples must be at least 2 and votes 1, got {samples}, {train_votes}, {test_votes}")
     index = factor_index(factors, which)
-    codes = check_codes(codes, len(index.labels))
+    codes = check_codes(codes, index)
     spread = codes.double().std(0)
     active = (spread > max(threshold, 0.0)) & (codes != codes[:1]).any(0)
     if not bool(active.any()):

@@ -135,7 +135,6 @@ def higgins_score(
     if min(pairs, train_votes, test_votes) < 1:
         raise ValueError(f"pairs, train_votes, test_votes must be at least 1, got {pairs}, {train_votes}, {test_votes}")
     index = factor_index(factors, which)
-    codes = check_codes(codes, len(index.labels), table=False)
     classes = len(index.sizes)
     classifier = classifier if classifier is not None else Softmax()
     votes, labels = draw_votes(codes, index, train_votes + test_votes, pairs=pairs, generator=generator)
@@ -162,6 +161,7 @@ def draw_votes(
     votes.
     """
     index = factor_index(factors)
+    codes = check_codes(codes, index, table=False)
     y = torch.randint(len(index.sizes), (count,), generator=generator, device=generator.device).to(index.order.device)
     rows = draw_rows(index, (count, pairs), generator)
     others = partners(index, y.unsqueeze(1), rows, generator)

@@ -29,6 +29,8 @@ class Softmax:
 
     .. math:: \min_{W, b}\; -\sum_b \log p(y_b \mid x_b) + \frac{1}{2 C} \|W\|^2
 
+    Of two classes the difference of their weights is penalised instead.
+
     Attributes:
         strength: :math:`C`; scikit-learn's default is 1, large means no penalty.
         standardise: shift and scale features to mean 0 and variance 1 first, so that the score does not depend on the

@@ -48,7 +48,7 @@ def mig(codes: Tensor, factors: Tensor | FactorIndex, *, which: Sequence[int] | 
         ValueError: fewer than two dimensions or bins, NaN, codes that do not fit the factors.
     """
     index = factor_index(factors, which)
-    codes = check_codes(codes, len(index.labels), dims=2)
+    codes = check_codes(codes, index, dims=2)
     information, entropy = mutual_information(discretise(codes, bins), index), entropies(index)
     best = information.topk(2, dim=0).values
     gaps = (best[0] - best[1]) / entropy
@@ -87,8 +87,8 @@ def mig_posterior(
     if samples < 2:
         raise ValueError(f"samples must be at least 2 for a standard error, got {samples}")
     index = factor_index(factors, which)
-    mean = check_codes(mean, len(index.labels), dims=2).double()
-    log_var = check_codes(log_var, len(index.labels), dims=2).double()
+    mean = check_codes(mean, index, dims=2).double()
+    log_var = check_codes(log_var, index, dims=2).double()
     row, z = draw_codes(mean, log_var, samples, generator)
     log_q = log_dimension_marginals(z, mean, log_var)  # (S, D)
     terms = torch.stack([_given_factor(index, k, row, z, mean, log_var) - log_q for k in range(len(index.sizes))], -1)

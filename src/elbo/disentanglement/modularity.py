@@ -45,7 +45,7 @@ def modularity(
         ValueError: NaN, fewer than two bins or factors, codes that do not fit the factors.
     """
     index = factor_index(factors, which)
-    codes = check_codes(codes, len(index.labels))
+    codes = check_codes(codes, index)
     information = mutual_information(discretise(codes, bins), index)
     squared = information.square()
     highest = squared.amax(1)

@@ -58,7 +58,7 @@ def sap(
             below 1.
     """
     index = factor_index(factors, which)
-    codes = check_codes(codes, len(index.labels), dims=2)
+    codes = check_codes(codes, index, dims=2)
     if not set(categorical) <= set(index.columns):
         raise ValueError(f"categorical columns {tuple(categorical)} must be among the factors {index.columns}")
     if min(train_rows, test_rows) < 1:

@@ -125,13 +125,16 @@ def select(codes: Tensor | CodeSource, rows: Tensor) -> Tensor:
     return found.view(*rows.shape, -1)
 
 
-def check_codes(codes: Tensor | CodeSource, rows: int, *, dims: int = 1, table: bool = True) -> Tensor | CodeSource:
+def check_codes(
+    codes: Tensor | CodeSource, index: FactorIndex, *, dims: int = 1, table: bool = True
+) -> Tensor | CodeSource:
     """Codes that fit the factors; a tensor comes back detached and floating (whole numbers as float64).
 
     Raises:
-        ValueError: another number of rows than the factors, fewer than ``dims`` dimensions, NaN or infinity, or (with
-            ``table``) no tensor.
+        ValueError: another number of rows than the factors, another device, fewer than ``dims`` dimensions, NaN or
+            infinity, or (with ``table``) no tensor.
     """
+    rows = len(index.labels)
     if not isinstance(codes, Tensor):
         if table or not isinstance(codes, CodeSource):
             raise ValueError(f"codes must be a tensor (N, D), got {type(codes).__name__}; encode the images once")
@@ -141,6 +144,8 @@ def check_codes(codes: Tensor | CodeSource, rows: int, *, dims: int = 1, table: 
     if codes.dim() != 2 or codes.shape[0] != rows or codes.shape[1] < dims:
         shape = tuple(codes.shape)
         raise ValueError(f"codes must be ({rows}, D) like the factors' rows, D at least {dims}, got {shape}")
+    if codes.device != index.order.device:
+        raise ValueError(f"codes are on {codes.device}, factors on {index.order.device}; move one of them")
     codes = codes.detach() if codes.is_floating_point() else codes.double()
     if not bool(codes.isfinite().all()):
         raise ValueError("codes hold NaN or infinity; a model that diverged has no score, leave it out by name")
