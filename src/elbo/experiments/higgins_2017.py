@@ -147,8 +147,8 @@ def scores_without_training(
         Rows ``representation``, ``seed`` with ``score``, ``standard_error`` (of the test votes), ``train_score``,
         ``chance``, ``explained_variance`` (PCA and ICA, else NaN) and ``converged`` (of ICA). Scores are fractions.
 
-    Cost: raw pixels render ``2 * pairs * (train_votes + test_votes)`` images a seed and fit 4096 weights a factor: most of
-    the time by far. PCA and ICA render each image of the grid once a seed.
+    Cost: raw pixels render ``2 * pairs * (train_votes + test_votes)`` images a seed and fit 4096 weights a
+    factor: most of the time by far. PCA and ICA render each image of the grid once a seed.
 
     Raises:
         ValueError: an unknown name or classifier; what :func:`subgrid`, :func:`linear_codes` and the metric raise.
