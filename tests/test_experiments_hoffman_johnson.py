@@ -259,3 +259,13 @@ def test_the_reference_tables_can_be_made_and_are_what_was_measured(table):
 def test_an_untrained_size_is_refused(runs):
     with pytest.raises(ValueError, match="there are \\[2, 4\\]"):
         runs.member(7)
+
+
+def test_a_reference_of_more_images_fits_into_the_shared_axis(runs):
+    own = experiments.information_against_n(runs, [10, 100], codes=100, seed=0)
+    both = experiments.with_reference(own, "against-n", data="digits", images=1442)
+    figure = figures.log_n_ceiling(both)
+    for axes in figure.axes:
+        highest = max(line.get_ydata().max() for line in axes.lines)
+        assert axes.get_ylim()[0] <= 0 < highest < axes.get_ylim()[1]
+    assert len(figure.axes) == 2

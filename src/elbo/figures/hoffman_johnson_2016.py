@@ -187,7 +187,7 @@ def log_n_ceiling(table: pd.DataFrame) -> Figure:
                 (line["n"].iloc[-1], line["mutual_information"].iloc[-1], f"{latent_dim} latents", style.COLOUR[MI])
             )
         axes.set_xscale("log")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.18 * table["log_n"].max())  # the panels share the axis
         style.end_labels(axes, labels, gap=0.07)
         style.panel(axes, _run_title(part), "images N in the mixture", "nats" if axes is panels[0] else "")
     return figure
