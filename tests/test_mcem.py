@@ -11,10 +11,11 @@ from torch.func import grad, vmap
 
 from elbo.estimators.marginal_likelihood import model_evidence
 from elbo.inference.aevb import aevb
-from elbo.inference.mcem import _draw, climb, mcem
+from elbo.inference.climb import _draw, climb
+from elbo.inference.mcem import mcem
 from elbo.models import linear_gaussian as lg
 from elbo.models.vae import VAE
-from elbo.training import Adagrad, keyed_generator
+from elbo.training import Adagrad, CheckpointError, keyed_generator
 
 X_DIM, LATENT, NUM = 4, 2, 60
 
@@ -77,6 +78,7 @@ def test_it_climbs_to_maximum_likelihood(data, best):
 
     def record(number, params, acceptance, step_size):
         gaps.append((evidence(best, data) - evidence(params, data)).item())
+        return []
 
     found = climb(
         log_joint, start, data, LATENT, acquisitions=500, generator=rng(6), batch_size=NUM, updates=1,
@@ -173,6 +175,23 @@ def test_members_are_their_own(digits):
         assert torch.equal(together.losses[:, k], alone.losses[:, 0])
 
 
+def test_resumed_is_whole(digits, tmp_path):
+    options = {"seeds": (0, 1), "latent_dims": (2, 3), "device": "cpu", "estimate": QUICK}
+    options["evaluate_on"] = {"test": digits[300:310]}
+    path = tmp_path / "run.ckpt"
+    whole = mcem(SMALL, digits[:300], samples=5_000, evaluate_at=[0, 2_000, 5_000], **options)
+    mcem(SMALL, digits[:300], samples=3_000, evaluate_at=[0, 2_000], checkpoint=path, **options)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["run.ckpt.0", "run.ckpt.1"]
+    resumed = mcem(SMALL, digits[:300], samples=5_000, evaluate_at=[0, 2_000, 5_000], checkpoint=path, **options)
+    assert all(torch.equal(resumed.params[name], whole.params[name]) for name in whole.params)
+    assert torch.equal(resumed.losses, whole.losses)
+    pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
+    with pytest.raises(CheckpointError, match="updates"):
+        mcem(SMALL, digits[:300], samples=5_000, updates=4, checkpoint=path, **options)
+    with pytest.raises(CheckpointError, match="more than 2 asked for"):
+        mcem(SMALL, digits[:300], samples=1_000, checkpoint=path, **options)
+
+
 def test_model_evidence_is_the_same_in_chunks_and_by_every_method(digits):
     params = SMALL.init(keyed_generator("cpu", 3), 0.5, torch.float64)
     x = digits[:6]
@@ -205,5 +224,7 @@ def test_wrong_arguments_are_refused(digits):
         mcem(SMALL, digits, samples=500, binarisation="fresh")
     with pytest.raises(ValueError, match="evaluate_at between 0 and samples"):
         mcem(SMALL, digits, samples=500, evaluate_at=[1000])
-    with pytest.raises(ValueError, match="target_accept between 0 and 1"):
+    with pytest.raises(ValueError, match="target_accept must lie between 0 and 1"):
         mcem(SMALL, digits, samples=500, target_accept=1.0)
+    with pytest.raises(ValueError, match="updates, transitions and leapfrog_steps must be at least 1"):
+        mcem(SMALL, digits, samples=500, transitions=0)
