@@ -55,6 +55,7 @@ def correlated_gaussian(data: pd.DataFrame) -> Figure:
                    textcoords="offset points", fontsize=8,
                    color=style.COLOUR["hmc"])
     error.set(xscale="log", yscale="log")
+    error.yaxis.set_minor_formatter(NullFormatter())
     style.panel(error, "Error of Var($z_1$)", "gradients of one chain", "root mean square error")
     return figure
 
