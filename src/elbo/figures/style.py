@@ -153,10 +153,12 @@ def end_labels(axes: Axes, labels: Sequence[tuple[float, float, str, str]], *, g
     heights = [height for height, *_ in placed]
     for i in range(1, len(heights)):
         heights[i] = max(heights[i], heights[i - 1] + gap)
-    excess = max(0.0, heights[-1] - 0.98)
+    heights[-1] = min(heights[-1], 0.98)
+    for i in reversed(range(len(heights) - 1)):
+        heights[i] = min(heights[i], heights[i + 1] - gap)
     beside = blended_transform_factory(axes.transData, axes.transAxes)
     for height, (_, x, text, colour) in zip(heights, placed):
-        axes.annotate(text, (x, height - excess), xycoords=beside, xytext=(5, 0), textcoords="offset points", color=colour,
+        axes.annotate(text, (x, height), xycoords=beside, xytext=(5, 0), textcoords="offset points", color=colour,
                       va="center", fontsize=8, annotation_clip=False)
     axes.set_ylim(low, high)
 
