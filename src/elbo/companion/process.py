@@ -92,6 +92,7 @@ def _environment(context: Context, plan: Plan, run_id: str, scratch: str) -> dic
     }
     return {
         **os.environ,
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait must not spin where several chapters share the cores
         **{name: str(context.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")},
         "SOURCE_DATE_EPOCH": "0",
         "PYTHONHASHSEED": "0",

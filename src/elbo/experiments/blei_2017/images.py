@@ -32,7 +32,7 @@ class Patches(NamedTuple):
     """Square patches of the photographs and their colour histograms."""
 
     pixels: Tensor  # (n, side, side, 3) uint8
-    histograms: Tensor  # (n, 3 * bins) float32, mean one in every channel
+    histograms: Tensor  # (n, 3 * bins) float64, mean one in every channel; in float32 the bound would fall by rounding
     photo: Tensor  # (n,) 0 the temple, 1 the flower
     test: Tensor  # (n,) bool
 
@@ -60,7 +60,8 @@ def patches(side: int = 24, stride: int = 8, bins: int = 192) -> Patches:
             strip += [number] * len(parts[-1])
     pixels = torch.cat(parts)
     slots = pixels.long() * bins // 256 + bins * torch.arange(3)
-    counts = torch.zeros(len(pixels), 3 * bins).scatter_add_(1, slots.flatten(1), torch.ones(slots.flatten(1).shape))
+    ones = torch.ones(slots.flatten(1).shape, dtype=torch.float64)
+    counts = torch.zeros(len(pixels), 3 * bins, dtype=torch.float64).scatter_add_(1, slots.flatten(1), ones)
     return Patches(pixels, counts * bins / side**2, torch.tensor(photo), torch.tensor(strip) % 3 == 1)
 
 
