@@ -11,6 +11,7 @@ STAMP := $(VENV)/.installed
 help:
 	@echo "make book   set up, run the chapters (PROFILE=$(PROFILE), JOBS=$(JOBS)), build the HTML"
 	@echo "make test   set up, run the tests"
+	@echo "make env    set up only"
 	@echo "make bench  set up, run the benchmarks"
 	@echo "make clean  remove _build (make distclean: and the environment)"
 

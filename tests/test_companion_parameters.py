@@ -218,8 +218,19 @@ def test_what_makes_a_run_stale(project, monkeypatch):
     fetched.mkdir()
     monkeypatch.setenv("ELBO_DATA", str(fetched))
     (fetched / "set.bin").write_bytes(b"123")
+    assert because()[1] == []  # no parameter names a data set that is fetched
+    missing = fingerprint.data_marker({"dataset": "frey"})
+    (fetched / "frey").mkdir()
+    (fetched / "frey" / "frey_rawface.mat").write_bytes(b"123")
+    assert fingerprint.data_marker({"dataset": "frey"}) not in (missing, None)
+    assert fingerprint.data_marker({"dataset": "digits", "seeds": [0]}) is None
+    monkeypatch.setattr(fingerprint, "data_marker", lambda parameters: "another")
     assert because()[1] == ["data"]
-    monkeypatch.delenv("ELBO_DATA")
+    monkeypatch.undo()
+    monkeypatch.delenv("ELBO_DATA", raising=False)
+    monkeypatch.setattr(
+        fingerprint, "directory_digest", lambda path: package[0] if path.name == "elbo" else directory_digest(path)
+    )
 
     assert because()[1] == []
     plan.notebook.write_text("{ }")

@@ -85,11 +85,19 @@ def test_tiles_are_decoded_images(run):
     assert set(np.unique(pairs[pairs.latent_dim == 0].filter(like="pixel_"))) == {0.0, 1.0}
 
 
-def test_without_two_latents_there_is_no_manifold(run):
+def test_two_latents_are_always_among_the_sizes(run):
     from dataclasses import replace
 
+    assert experiments.settings("digits", latent_dims=[5]).latent_dims == (2, 5)
     with pytest.raises(ValueError, match="put 2 into latent_dims"):
-        experiments.manifold(replace(run, settings=experiments.settings("digits", latent_dims=[4])))
+        experiments.manifold(replace(run, settings=replace(run.settings, latent_dims=(4,))))
+
+
+def test_signs_of_overfitting_are_read_off_the_curves(run):
+    test = run.trained.history.query("split == 'test'").groupby(["latent_dim", "samples"]).bound.mean().unstack()
+    small, large = experiments.signs_of_overfitting(run)
+    assert f"{test.loc[2, 4000]:.2f} ±" in small and f"{test.loc[2].max() - test.loc[2, 4000]:.2f} below its best" in small
+    assert f"{test.loc[4, 4000] - test.loc[2, 4000]:+.2f} against the size before" in large
 
 
 def test_figures_show_their_tables(run):

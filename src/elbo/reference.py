@@ -21,7 +21,9 @@ from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["ReferenceError", "directory", "load", "make", "record", "tables"]
+__all__ = ["ReferenceError", "directory", "load", "loaded", "make", "record", "tables"]
+
+_loaded: dict[str, str] = {}
 
 
 class ReferenceError(ValueError):
@@ -48,7 +50,13 @@ def load(chapter: str, name: str) -> pd.DataFrame | None:
             f"data/reference/{chapter}/{name}.csv was changed after it was measured; restore it with "
             f"`git checkout data/reference` or measure it again with `python -m elbo.reference {chapter} {name}`"
         )
+    _loaded[f"{chapter}/{name}"] = digest
     return pd.read_csv(path)
+
+
+def loaded() -> dict[str, str]:
+    """The reference tables that this process has read so far: ``{"chapter/name": sha256}``; a figure records them."""
+    return dict(sorted(_loaded.items()))
 
 
 def record(chapter: str, name: str) -> dict:

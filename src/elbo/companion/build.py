@@ -131,7 +131,7 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
     start = "from jupyter_book.cli.main import main; main()"  # the package has no __main__
     strict = ("-n", "-W", "--keep-going", "--all")
     command = [sys.executable, "-c", start, "build", str(source), "--path-output", str(folder), *strict]
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0", "NO_COLOR": "1"}
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "NO_COLOR": "1"}
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command,
@@ -185,12 +185,13 @@ def _stamp(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _html_marker(html: Path) -> list[list[int]]:
-    """Tells whether ``html`` is still the one that was put there (``jupyter-book build .`` writes there, too)."""
-    with contextlib.suppress(OSError):
-        states = [(html / name).stat() for name in ("index.html", "searchindex.js")]
-        return [[state.st_mtime_ns, state.st_size] for state in states]
-    return []
+def _html_marker(html: Path) -> str:
+    """Tells whether ``html`` is still what was put there: names, sizes and times of all its files.
+
+    A page may have been lost, and ``jupyter-book build .`` writes there, too.
+    """
+    states = [(path.relative_to(html).as_posix(), path.stat()) for path in sorted(html.rglob("*")) if path.is_file()]
+    return fingerprint.digest({name: [state.st_mtime_ns, state.st_size] for name, state in states})
 
 
 def _write_yaml(path: Path, content: Any) -> None:

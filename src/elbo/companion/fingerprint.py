@@ -59,7 +59,7 @@ def inputs(project: Project, chapter: Chapter, profile: str, parameters: dict[st
         "lock": lock_digest(project.root),
         "python": platform.python_version(),
         "device": device,
-        "data": data_marker(),
+        "data": data_marker(parameters),
     }
 
 
@@ -91,19 +91,28 @@ def directory_digest(folder: Path) -> str | None:
     return total.hexdigest()
 
 
-def data_marker() -> str | None:
-    """A hash of the names and sizes of the files in ``ELBO_DATA``, or ``None`` where it is not set.
+def data_marker(parameters: dict[str, Any]) -> str | None:
+    """A hash of the sizes of the files in ``ELBO_DATA`` that belong to data sets named by a parameter; ``None`` without.
 
     Contents need not be read here: fetched files are verified against checksums when they are loaded (``elbo.data``),
     and the checksums stand in the package, whose source is another of the inputs. Nor does the user's cache count,
     which ``elbo data fetch`` fills: that a file is there changes no number, only whether a chapter can run.
     """
+    from elbo.data.registry import DATASETS
+
     folder = os.environ.get("ELBO_DATA")
-    if not folder or not Path(folder).is_dir():
+    named = {value for value in parameters.values() if isinstance(value, str)} & set(DATASETS)
+    paths = [Path(file.path) for name in sorted(named) for file in DATASETS[name].files]
+    if not folder or not paths:
         return None
-    root = Path(folder)
-    names = [(path.relative_to(root).as_posix(), path.stat().st_size) for path in root.rglob("*") if path.is_file()]
-    return digest({"files": sorted(names)})
+    return digest({path.as_posix(): _size(Path(folder) / path) for path in paths})
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def device_in_force(requested: str) -> str:

@@ -16,7 +16,7 @@ from elbo.companion.paths import Project, replace_directory
 if TYPE_CHECKING:
     from elbo.companion.plans import Plan
 
-__all__ = ["FIGURE", "environment_of", "keep_failed", "place"]
+__all__ = ["FIGURE", "figure_record", "keep_failed", "place"]
 
 FIGURE = "application/vnd.elbo.figure+json"
 """MIME type of a published figure, as in :mod:`elbo.companion.publish` (which imports matplotlib; this must not)."""
@@ -39,20 +39,22 @@ def place(project: Project, plan: Plan, notebook, commit: dict[str, Any], thread
     path = folder / plan.notebook.name
     _write(path, nbformat.writes(notebook) + "\n")
     # the chapter may have fetched its data itself: what lies there now is what it ran on
-    inputs = {**plan.inputs, "data": fingerprint.data_marker()}
-    environment = environment_of(notebook)
+    inputs = {**plan.inputs, "data": fingerprint.data_marker(plan.parameters)}
+    figure = figure_record(notebook)
+    settings = figure.get("settings", {})
     record = {
         "chapter": plan.key,
         "profile": plan.profile,
         "parameters": plan.parameters,
         "given": plan.given,
-        "seeds": {name: value for name, value in plan.parameters.items() if "seed" in name},
+        "settings": settings,
+        "seeds": {name: value for name, value in {**plan.parameters, **settings}.items() if "seed" in name},
         **commit,
         "device": plan.device,
         "threads": threads,
         "packages": fingerprint.versions(),
         "lock_sha256": plan.inputs["lock"],
-        "data": environment.get("data", {}),
+        "data": figure.get("environment", {}).get("data", {}),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
         "cell_seconds": cells,
@@ -65,12 +67,12 @@ def place(project: Project, plan: Plan, notebook, commit: dict[str, Any], thread
     return seconds
 
 
-def environment_of(notebook) -> dict[str, Any]:
+def figure_record(notebook) -> dict[str, Any]:
     """What the kernel recorded with its last figure (:func:`elbo.companion.record.environment`); empty without one."""
     for cell in reversed(notebook.cells):
         for output in reversed(cell.get("outputs", [])):
             if FIGURE in output.get("data", {}):
-                return json.loads(output["data"][FIGURE]["files"]["json"])["environment"]
+                return json.loads(output["data"][FIGURE]["files"]["json"])
     return {}
 
 

@@ -105,13 +105,22 @@ def _environment(context: Context, plan: Plan, run_id: str, scratch: str) -> dic
     }
 
 
+DATA_ERROR = "DataError: "
+"""How the exception of a data set that could not be had begins; its sentence names the remedy itself."""
+
+
 def sentence(plan: Plan, last: dict[str, Any], status: int, context: Context, log: Path) -> str:
     """What happened to a run that failed, and what to do."""
     key = plan.key
     kind = last.get("kind") if last.get("event") == "failed" else "killed"
     at = f"in cell {last['cell']}" if last.get("cell") else "before its first cell"
     if kind == "exception":
-        return f"{key} stopped {at} (`{last['line']}`) with {last['message']}; mend the chapter and run it again"
+        if last["message"].startswith(DATA_ERROR):
+            return f"{key} stopped {at}: {last['message'].removeprefix(DATA_ERROR)}"
+        return (
+            f"{key} stopped {at} (`{last['line']}`) with {last['message']}; "
+            "change its parameters, or mend the chapter, and run it again"
+        )
     if kind == "timeout" and context.timeout:
         return (
             f"{key} was stopped {at}, which took longer than {context.timeout} s; "

@@ -61,6 +61,8 @@ def environment() -> dict:
             described["gpu"] = torch.cuda.get_device_name()
     if data := sys.modules.get("elbo.data.sets"):
         described["data"] = dict(sorted(data.loaded().items()))
+    if (reference := sys.modules.get("elbo.reference")) and reference.loaded():
+        described["reference"] = reference.loaded()
     return described
 
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elbo.companion import accept
-from elbo.companion.errors import RUN, TERMINATED, CompanionError
+from elbo.companion.errors import DATA, RUN, TERMINATED, CompanionError
 from elbo.companion.paths import Project, hold, staging
 from elbo.companion.place import keep_failed, place
 from elbo.companion.plans import Plan
-from elbo.companion.process import Context, disk_sentence, sentence, work
+from elbo.companion.process import DATA_ERROR, Context, disk_sentence, sentence, work
 from elbo.companion.progress import Display
 from elbo.companion.record import commit
 
@@ -131,7 +131,7 @@ async def _execute(context: Context, plan: Plan, folder: Path) -> float:
         said = sentence(plan, last, status, context, log)
     if kept := keep_failed(executed, project.failed(key)):
         said += f" ({project.show(kept)} shows how far it came)"
-    raise CompanionError(said, RUN)
+    raise CompanionError(said, DATA if last.get("message", "").startswith(DATA_ERROR) else RUN)
 
 
 def _cancel_on_sigterm() -> list[bool]:

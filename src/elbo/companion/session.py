@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from elbo.companion.record import environment
 
-__all__ = ["SENTINEL", "Session", "begin", "current", "end"]
+__all__ = ["SENTINEL", "Session", "begin", "current", "end", "settled"]
 
 SENTINEL = "elbo: chapter {} complete"
 """What the last cell of a chapter prints; a run without it is not accepted."""
@@ -25,6 +25,7 @@ class Session:
         profile: name of the profile, ``None`` where the notebook was started by hand.
         parameters: every parameter of the chapter with the value in force.
         overrides: the parameters that were changed against the profile, ``None`` where that is not known.
+        settings: values that the chapter has settled on where a parameter left the choice to it.
         published: ids of the figures so far, each with the cell that made it.
     """
 
@@ -32,6 +33,7 @@ class Session:
     profile: str | None
     parameters: dict
     overrides: dict | None = None
+    settings: dict = field(default_factory=dict)
     published: dict[str, tuple] = field(default_factory=dict)
 
     def command(self) -> str:
@@ -69,6 +71,14 @@ def begin(chapter: str, names: dict) -> None:
         if not name.startswith("_") and name not in _NOT_PARAMETERS and _plain(value)
     }
     _current = Session(chapter, given.get("profile"), parameters, given.get("overrides"))
+
+
+def settled(**values) -> None:
+    """Record the values that the chapter has settled on where a parameter left the choice to it (an empty list, a zero).
+
+    They stand in the record of every figure published afterwards, beside the parameters as they were given.
+    """
+    current().settings |= {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def current() -> Session:

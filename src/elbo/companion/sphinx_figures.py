@@ -100,9 +100,11 @@ def _facts(record: dict) -> dict[str, str]:
     return {
         "profile": record["profile"] or "none (run by hand)",
         "parameters": ", ".join(f"{name} = {json.dumps(value)}" for name, value in record["parameters"].items()),
+        "settled on": ", ".join(f"{name} = {json.dumps(value)}" for name, value in record.get("settings", {}).items()),
         "commit": (about.get("commit") or "unknown") + (", with changes that were not committed" if about.get("dirty") else ""),
         "ran on": ", ".join(filter(None, [about.get("gpu"), about.get("cpu"), f"{about.get('threads', '?')} thread(s)", about["platform"]])),
         "versions": ", ".join(f"{name} {version}" for name, version in {"Python": about["python"], **about["packages"]}.items()),
+        "reference runs": ", ".join(f"{name} (sha256 {digest[:12]}…)" for name, digest in about.get("reference", {}).items()),
         "data": ", ".join(f"{name} (sha256 {digest[:12]}…)" for name, digest in about.get("data", {}).items()) or "none loaded",
         "table": f"sha256 {record['csv_sha256'][:12]}…",
     }
@@ -113,7 +115,7 @@ def _details(summary: str, inner: str) -> str:
 
 
 def _table(facts: dict[str, str]) -> str:
-    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items()) + "</dl>"
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value) + "</dl>"
 
 
 def _published(env: BuildEnvironment) -> dict[str, dict]:

@@ -99,7 +99,7 @@ def _describe(error: BaseException) -> dict[str, Any]:
 def _plain(text: str) -> str:
     """Without the colours that IPython adds, and not endless."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    return text if len(text) <= 300 else text[:297] + "..."
+    return text if len(text) <= 1200 else text[:1197] + "..."
 
 
 def _take_standard_streams():

@@ -20,7 +20,7 @@ from elbo.inference.aevb import ESTIMATORS, Trained, aevb, binarise
 from elbo.models.vae import VAE
 
 __all__ = ["SETTINGS", "Run", "Settings", "bound", "describe", "estimator_noise", "final_bound", "manifold", "prior_samples",
-           "reconstructions", "settings", "train"]
+           "reconstructions", "settings", "signs_of_overfitting", "train"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ class Run:
 def settings(dataset: str, **chosen) -> Settings:
     """The settings of a data set, with what was chosen in place of its defaults; an empty choice keeps the default.
 
+    Two latents are always among the sizes: the manifold needs them.
+
     Raises:
         ValueError: there are no settings for that data set, or a number is negative.
     """
@@ -79,7 +81,8 @@ def settings(dataset: str, **chosen) -> Settings:
         if any(isinstance(number, (int, float)) and number < 0 for number in numbers):
             raise ValueError(f"{name} must not be negative, got {value}; leave it out to take what suits {dataset}")
     kept = {name: tuple(value) if isinstance(value, (list, tuple)) else value for name, value in chosen.items() if value}
-    return replace(SETTINGS[dataset], **kept)
+    found = replace(SETTINGS[dataset], **kept)
+    return replace(found, latent_dims=tuple(sorted({2, *found.latent_dims})))
 
 
 def train(dataset: str, chosen: Settings, *, device: str = "auto", evaluations: int = 12,
@@ -129,6 +132,18 @@ def final_bound(run: Run) -> pd.DataFrame:
     last = bound(run).query("samples == samples.max()").set_index(["latent_dim", "split"])
     last["se"] = np.hypot(last.se_images, last.se_seeds.fillna(0.0))
     return last[["bound", "se"]].unstack("split").swaplevel(axis=1).sort_index(axis=1, ascending=[False, True])
+
+
+def signs_of_overfitting(run: Run) -> list[str]:
+    """One sentence a latent size: how far its test bound is from its own best, and from that of the next smaller size."""
+    test = bound(run).query("split == 'test'").pivot(index="samples", columns="latent_dim", values="bound")
+    error = bound(run).query("split == 'test' and samples == samples.max()").set_index("latent_dim").se_images
+    lines, smaller = [], None
+    for size, curve in test.items():
+        line = f"{size:3d} latents: test bound {curve.iloc[-1]:.2f} ± {error[size]:.2f}, {curve.max() - curve.iloc[-1]:.2f} below its best"
+        lines.append(line if smaller is None else f"{line}, {curve.iloc[-1] - smaller:+.2f} against the size before")
+        smaller = curve.iloc[-1]
+    return lines
 
 
 def estimator_noise(run: Run, *, draws: int = 64, images: int = 100, seed: int = 0) -> pd.DataFrame:

@@ -58,7 +58,7 @@ def energy_entropy(widths: pd.DataFrame, temperatures: pd.DataFrame) -> Figure:
 def total_and_average(table: pd.DataFrame) -> Figure:
     """Left: L and L/N over the number of data. Right: where they are largest with a prior on the parameter."""
     figure, (axes,) = style.new(1, 3, height=2.5)
-    for panel, column, title in ((axes[0], "total", "L grows with N"), (axes[1], "average", "L/N settles")):
+    for panel, column, title in ((axes[0], "total", "|L| grows with N"), (axes[1], "average", "L/N settles")):
         panel.plot(table["n"], table[column], color=style.COLOUR["elbo"], marker="o")
         style.panel(panel, title, "data N", "nats" if column == "total" else "nats per datum")
     looks = {

@@ -14,6 +14,7 @@ import torch
 from sklearn.datasets import load_diabetes
 from torch import Tensor
 
+from elbo.data.sets import note_loaded
 from elbo.densities import mvn_entropy, mvn_kl
 from elbo.models import linear_gaussian
 from elbo.models.regression import LinearRegression
@@ -26,6 +27,7 @@ Bound = Callable[[Tensor, Tensor], Tensor]
 def diabetes() -> tuple[Tensor, Tensor]:
     """The diabetes data that scikit-learn bundles, standardised, float64: design ``(442, 10)``, target ``(442,)``."""
     design, target = load_diabetes(return_X_y=True)
+    note_loaded("diabetes/all", design.tobytes() + target.tobytes())
     design = (design - design.mean(0)) / design.std(0)
     return torch.tensor(design), torch.tensor((target - target.mean()) / target.std())
 

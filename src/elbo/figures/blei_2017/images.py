@@ -35,7 +35,7 @@ def initialisations(data: pd.DataFrame) -> Figure:
     panel.set_ylim(low, top + 0.08 * (top - low))
     style.end_labels(panel, [(row.seconds, row.elbo_per_datum, text, colour) for row, text, colour in (
         (final.iloc[-1], "best", style.COLOUR["cavi"]), (final.iloc[0], "worst", style.GREY))])  # fmt: skip
-    return style.panel(panel, "", "seconds, ten starts together", "ELBO (nats per patch)").figure
+    return style.panel(panel, "", "seconds, all starts together", "ELBO (nats per patch)").figure
 
 
 def histograms(data: pd.DataFrame) -> Figure:
