@@ -31,17 +31,18 @@ def posterior_paths(table: pd.DataFrame) -> Figure:
         axes.plot(first["target_variance"], first["target_mean"], "*", color=BETA, markersize=11)
         top = part["mean"].max()
         axes.set(xlim=(0, 1), ylim=(0, 1.12 * top))
-        where = (first["start_variance"], first["start_mean"])
-        axes.annotate("both 1", where, xytext=(8, 4), textcoords="offset points", fontsize=8)
-        where = (first["target_variance"], first["target_mean"])
-        axes.annotate("to imitate", where, xytext=(8, 4), textcoords="offset points", fontsize=8, color=BETA)
-        axes.annotate(labels["beta"][2], (0.97, 0.06 * top), color=BETA, fontsize=8, ha="right",
-                      xytext=(0, 14), textcoords="offset points")  # fmt: skip
-        far = part[part["what"] == "prior variance"]
-        far = far.iloc[(far["variance"] - 0.82 * far["variance"].max()).abs().argmin()]
-        axes.annotate(labels["prior variance"][2], (far["variance"], far["mean"]), color=PRIOR, fontsize=8,
-                      xytext=(6, 0) if strength > 1 else (-6, 6), textcoords="offset points",
-                      ha="left" if strength > 1 else "right")  # fmt: skip
+        notes = {
+            "both 1": ("start_variance", "start_mean", (9, 5) if strength > 1 else (-4, 9), "left", "black"),
+            "to imitate": ("target_variance", "target_mean", (-9, -9), "right", BETA),
+        }
+        for text, (across, up, offset, side, colour) in notes.items():
+            axes.annotate(text, (first[across], first[up]), xytext=offset, textcoords="offset points", ha=side,
+                          fontsize=8, color=colour)  # fmt: skip
+        for what, share, offset, side in (("beta", 0.36, (8, 2), "left"), ("prior variance", 0.3, (9, -5), "left")):
+            line = part[part["what"] == what]
+            point = line.iloc[(line["variance"] - share * min(1.0, line["variance"].max())).abs().argmin()]
+            axes.annotate(labels[what][2], (point["variance"], point["mean"]), xytext=offset, ha=side, fontsize=8,
+                          textcoords="offset points", color=labels[what][0])  # fmt: skip
         if first["needed"] > 0:
             start, end = first["target_mean"], first["target_mean"] * first["off"]
             style.guide(axes.plot([first["target_variance"]] * 2, [start, end], **style.GUIDE)[0])
@@ -68,7 +69,7 @@ def scores(table: pd.DataFrame) -> Figure:
         axes.annotate("chance", (0.25, len(part) - 0.55), xytext=(3, 0), textcoords="offset points", fontsize=8,
                       color=style.GREY, va="center")  # fmt: skip
         axes.set_yticks(y, names)
-        axes.set_xlim(0.2, 1.03)
+        axes.set_xlim(0.12, 1.03)
         axes.set_ylim(-0.6, len(part) - 0.3)
         style.panel(axes, title, "score, fraction of votes")
     return figure
@@ -84,15 +85,13 @@ def over_beta(table: pd.DataFrame) -> Figure:
         "total_correlation": ("total correlation", "nats per image"),
     }
     for axes, (column, (title, unit)) in zip(panels.flat, columns.items()):
-        labels = []
         for (size, line), (colour, marker, dash) in zip(table.groupby("latent_dim"), SIZES):
-            axes.plot(line["beta_norm"], line[column], color=colour, marker=marker, linestyle=dash)
+            axes.plot(line["beta_norm"], line[column], color=colour, marker=marker, linestyle=dash,
+                      label=f"{size} latents")  # fmt: skip
             style.band(axes, line["beta_norm"], line[column], line[f"{column}_se"].fillna(0), color=colour)
-            last = line.iloc[-1]
-            labels.append((last["beta_norm"], last[column], f"{size} latents", colour))
         axes.set_xscale("log")
-        style.end_labels(axes, labels, gap=0.1)
-        style.panel(axes, title, "beta_norm" if axes in panels[1] else "", unit)
+        style.panel(axes, title, r"$\beta_\mathrm{norm}$" if column in ("misfit", "total_correlation") else "", unit)
+    panels[1, 1].legend()
     return figure
 
 
@@ -120,14 +119,15 @@ def factor_responses(table: pd.DataFrame) -> Figure:
     figure, panels = style.new(len(models), 3, height=2.5 * len(models), width_ratios=[1.5, 1, 1.4])
     colours = [style.COLOUR[name] for name in ("beta-vae", "vae", "pca", "ica", "elbo")]
     bound = table["mean"].abs().max()
+    reach = 1.08 * table.loc[table["factor"] != "position", "mean"].abs().max()
     for row, label in zip(panels, models):
         part = table[table["model"] == label]
         place = part[part["factor"] == "position"].sort_values(["rank", "y", "x"])
         side = place["y"].nunique()
         maps = place["mean"].to_numpy().reshape(-1, side, place["x"].nunique())
-        style.images(row[0], maps, columns=3, cmap="PuOr", vmin=-bound, vmax=bound)
+        style.images(row[0], maps, columns=3, gap=2, cmap="PuOr", vmin=-bound, vmax=bound)
         for rank, latent in enumerate(place.drop_duplicates("rank")["latent"]):
-            where = ((rank % 3) * (side + 1) - 0.3, (rank // 3) * (side + 1) - 0.2)
+            where = ((rank % 3) * (side + 2) - 0.5, (rank // 3) * (side + 2) - 0.6)
             row[0].text(*where, f"z{latent}", fontsize=8, color=colours[rank % 5], va="bottom", fontweight="bold")
         for (rank, latent), lines in part.groupby(["rank", "latent"]):
             colour = colours[rank % 5]
@@ -136,9 +136,11 @@ def factor_responses(table: pd.DataFrame) -> Figure:
             for shape, (_, dash) in SHAPES.items():
                 turned = lines[(lines["factor"] == "orientation") & (lines["shape"] == shape)]
                 row[2].plot(turned["x"], turned["mean"], color=colour, linestyle=dash, linewidth=1.2)
-        style.panel(row[0], f"{label}: over position")
+        row[0].set_title(f"{label}: over position", pad=16)
         style.panel(row[1], "over scale", "scale", "mean of the latent")
         style.panel(row[2], "over orientation", "radians")
+        row[1].set_ylim(-reach, reach)
+        row[2].set_ylim(-reach, reach)
         row[2].set_xticks([0, np.pi, 2 * np.pi], ["0", "π", "2π"])
     for shape, (name, dash) in SHAPES.items():
         style.guide(panels[0, 2].plot([], [], color="black", linestyle=dash, label=name)[0])
@@ -159,7 +161,8 @@ def traversals(table: pd.DataFrame, side: int) -> Figure:
         axis.text(-1, line.rank * (side + 1) + side / 2, text, ha="right", va="center", fontsize=8)
     for line in ordered[ordered["rank"] == 0].itertuples():
         where = (line.step * (side + 1) + side / 2, latents * (side + 1) + 1)
-        axis.text(*where, f"{line.value:+.1f}", ha="center", va="top", fontsize=8)
+        text = f"{line.value:+.1f}".replace("+0.0", "0").replace("-", "−")
+        axis.text(*where, text, ha="center", va="top", fontsize=8)
     return figure
 
 

@@ -104,7 +104,8 @@ def beside_the_paper(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean over seeds of each representation and classifier, and what the paper reports.
 
     Returns:
-        ``representation, row`` (its place, from 0 at the last), ``classifier, mean, se`` (over seeds; of the test votes where there is a single one),
+        ``representation, row`` (its place, from 0 at the last), ``classifier, mean, se`` (over seeds; of the test votes
+        where there is a single one),
         ``upper_mean`` (the paper's protocol: lower half dropped), ``paper`` and ``known`` from :func:`published`.
     """
     rows = []
@@ -141,7 +142,8 @@ def verdict(scores: pd.DataFrame, low: float = 1.0, high: float = 4.0) -> str:
         wide = group.pivot(index="seed", columns="representation", values="score")
         gain = 100 * (wide[_name(high)] - wide[_name(low)])
         if len(gain) < 2:
-            sentences.append(f"{classifier}: {gain.iloc[0]:+.1f} points from beta {low:g} to {high:g}, one seed, no error")
+            change = f"{gain.iloc[0]:+.1f} points from beta {low:g} to {high:g}"
+            sentences.append(f"{classifier}: {change}, one seed, no error")
             continue
         error = gain.sem()
         found = "as in the paper" if gain.mean() > 0 else "the other way round than in the paper"
@@ -208,7 +210,9 @@ def unit_readings(
 
 
 def over_beta(readings: pd.DataFrame) -> pd.DataFrame:
-    """:func:`unit_readings` over seeds: each column's mean and, as ``<column>_se``, its standard error (NaN for one)."""
+    """:func:`unit_readings` over seeds: each column's mean and, as ``<column>_se``, its standard error (NaN for one
+    seed).
+    """
     columns = [name for name in readings.columns if name not in ("beta", "latent_dim", "seed", "beta_norm", "tc_error")]
     groups = readings.groupby(["latent_dim", "beta", "beta_norm"], sort=True)[columns]
     return groups.mean().join(groups.sem().add_suffix("_se")).reset_index()
@@ -257,10 +261,13 @@ def factor_responses(models: Models, members: dict[str, int], latents: int = 5) 
     return pd.concat(rows, ignore_index=True)
 
 
-def traversals(models: Models, member: int, *, steps: int = 7, reach: float = 2.5, image: int | None = None):
+def traversals(
+    models: Models, member: int, *, latents: int = 6, steps: int = 7, reach: float = 2.5, image: int | None = None
+) -> pd.DataFrame:
     """Decode one image's mean code with one latent at a time moved from ``-reach`` to ``reach``.
 
     Args:
+        latents: how many at most, those with the largest average KL.
         image: number of the sprite; by default the one in the middle of the grid.
 
     Returns:
@@ -272,7 +279,7 @@ def traversals(models: Models, member: int, *, steps: int = 7, reach: float = 2.
     middle = (models.sprites.factors.amax(0) / 2 - models.sprites.factors).abs().sum(1).argmin().item()
     start = mean[middle if image is None else image]
     values, tables = torch.linspace(-reach, reach, steps, device=start.device), []
-    for rank, latent in enumerate(each.argsort(descending=True, stable=True).tolist()):
+    for rank, latent in enumerate(each.argsort(descending=True, stable=True)[:latents].tolist()):
         z = start.repeat(steps, 1)
         z[:, latent] = values
         with torch.no_grad():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -53,7 +53,8 @@ def small_sprites(
         raise ValueError(f"side must divide 64, got {side}; take 16, 32 or 64")
     target = resolve_device(device)
     rows, factors = subgrid(images, every)
-    pictures = [avg_pool2d(images.render(part).float().unsqueeze(1), 64 // side).flatten(1) for part in rows.split(4096)]
+    block = 64 // side
+    pictures = [avg_pool2d(images.render(part).float().unsqueeze(1), block).flatten(1) for part in rows.split(4096)]
     return SmallSprites(torch.cat(pictures).to(target), factors.to(target), images.values(factors).to(target), side)
 
 
@@ -87,7 +88,8 @@ class Models:
         about = zip(self.betas, self.trained.latent_dims)
         found = [i for i, (b, d) in enumerate(about) if beta in (None, b) and latent_dim in (None, d)]
         if not found:
-            raise ValueError(f"no model has beta {beta} and {latent_dim} latents; trained were {sorted(set(self.betas))}")
+            known = f"betas {sorted(set(self.betas))}, latents {sorted(set(self.trained.latent_dims))}"
+            raise ValueError(f"no model has beta {beta} and {latent_dim} latents; trained were {known}")
         return found
 
     def model(self, member: int, trained: bool = True) -> tuple[VAE, Params]:
@@ -141,9 +143,7 @@ def train_models(
     if not sweep:
         raise ValueError("nothing to train: betas, latent_dims and seeds need one value each at least")
     pixels = sprites.images.shape[1]
-    shapes = VAE(
-        pixels, hidden, activation="relu", decoder_activation="tanh", encoder_layers=2, decoder_layers=3
-    )  # fmt: skip
+    shapes = VAE(pixels, hidden, activation="relu", decoder_activation="tanh", encoder_layers=2, decoder_layers=3)
     weights, sizes, starts = zip(*sweep)
     scale = "glorot"
     trained = aevb(

@@ -60,8 +60,8 @@ def posterior_paths(
 
 
 def kl_cases(dim: int = 3) -> pd.DataFrame:
-    """KL of isotropic Gaussians of ``dim`` dimensions from N(0, I), beside the difference of the log-variances alone
-    (half the log-ratio of determinants with the sign and without the terms for which it is sometimes taken).
+    """KL of isotropic Gaussians of ``dim`` dimensions from N(0, I), beside the difference of the log-determinants
+    alone, for which it is sometimes taken.
 
     Returns:
         Rows ``variance, shift`` (of every mean) with ``kl`` and ``log_ratio``, nats.
