@@ -121,7 +121,7 @@ def train_models(
     batch_size: int = 64,
     optimiser: str = "adagrad",
     learning_rate: float = 1e-2,
-    compile: bool | str = False,
+    compile: bool | str = "auto",
     checkpoint=None,
     progress=None,
 ) -> Models:
