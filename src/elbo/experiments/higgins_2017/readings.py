@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 WITHOUT_SHAPE = (2, 3, 4, 5)
+PLUS_MINUS = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 ACTIVE = 0.1  # nats of KL from which on a latent counts as used
 NAMES = {1.0: "VAE (beta = 1)", 4.0: "beta-VAE (beta = 4)"}
 
@@ -126,7 +127,7 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     for name, group in table.groupby("representation", sort=False):
         row = {"representation": name}
         for line in group.itertuples():
-            row[line.classifier] = f"{100 * line.mean:.1f} ± {100 * line.se:.1f}"
+            row[line.classifier] = f"{100 * line.mean:.1f}{PLUS_MINUS}{100 * line.se:.1f}"
             row[f"{line.classifier}, upper half"] = f"{100 * line.upper_mean:.1f}"
         paper = group["paper"].iloc[0]
         rows.append(row | {"the paper (secondary source)": "" if math.isnan(paper) else f"{100 * paper:.2f}"})
@@ -227,7 +228,7 @@ def beside_other_metrics(table: pd.DataFrame, latent_dim: int) -> pd.DataFrame:
     for column, name in names.items():
         digits = 1 if column in ("kl", "active") else 2
         pairs = zip(part[column], part[f"{column}_se"])
-        shown[name] = [f"{v:.{digits}f}" + ("" if math.isnan(e) else f" ± {e:.{digits}f}") for v, e in pairs]
+        shown[name] = [f"{v:.{digits}f}" + ("" if math.isnan(e) else f"{PLUS_MINUS}{e:.{digits}f}") for v, e in pairs]
     return shown
 
 
