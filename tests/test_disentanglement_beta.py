@@ -74,6 +74,7 @@ def test_ascending_the_beta_elbo_ends_at_the_posterior_of_a_noisier_decoder(mode
     torch.testing.assert_close(root @ root.mT, cov, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.equation("eq-higgins-2017-optimum")
 def test_tempered_posterior_by_quadrature():
     """q* is p(z) p(x|z)^(1/beta), normalised: on a grid, without any Gaussian formula for the posterior."""
     model, beta, x = scalar_twin(), 4.0, torch.tensor([0.7], dtype=torch.float64)
