@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -86,6 +87,7 @@ def make(chapter: str, name: str) -> Path:
     if name not in known:
         near = difflib.get_close_matches(name, known, 1) or sorted(known)
         raise ReferenceError(f"{chapter} has no reference table {name!r}; did you mean {', '.join(near) or 'none: it has none'}?")
+    checkout = _checkout()
     start = time.perf_counter()
     table = known[name]()
     seconds = time.perf_counter() - start
@@ -98,11 +100,20 @@ def make(chapter: str, name: str) -> Path:
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "seconds": round(seconds, 1),
         **environment(),
+        **checkout,
     }
     path = directory() / chapter / f"{name}.csv"
     _write(path, text)
     _write(path.with_suffix(".json"), json.dumps(about, indent=1, sort_keys=True) + "\n")
     return path
+
+
+@cache
+def _checkout() -> dict:
+    """Commit and dirty flag when the first table was asked for: the tables themselves, once written, are a change too."""
+    from elbo.companion.record import commit
+
+    return commit()
 
 
 def _write(path: Path, text: str) -> None:
