@@ -144,6 +144,7 @@ def sentence(plan: Plan, last: dict[str, Any], status: int, context: Context, lo
 
 
 def disk_sentence(error: OSError, where: Path) -> str:
+    """What the disk refused, and what to do about it, where a run is kept at ``where``."""
     if error.errno in _FULL:
         return f"the disk is full ({error.strerror}); free some space where {where.parent} lies and run it again"
     return f"{error.strerror or error} ({error.filename or where}); put that right and run it again"

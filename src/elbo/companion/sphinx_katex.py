@@ -60,12 +60,14 @@ def _rendered(translator: HTML5Translator, node: nodes.Element, tex: str, displa
 
 
 def visit_math(translator: HTML5Translator, node: nodes.math) -> None:
+    """Write a formula of the line as HTML; raises ``SkipNode``, since its text is done with."""
     html = _rendered(translator, node, node.astext(), display=False)
     translator.body.append(translator.starttag(node, "span", "", CLASS="math notranslate nohighlight") + html + "</span>")
     raise nodes.SkipNode
 
 
 def visit_math_block(translator: HTML5Translator, node: nodes.math_block) -> None:
+    """Write a displayed formula as HTML, its number and permalink first; raises ``SkipNode``."""
     tex = node.astext().strip()
     if "\\\\" in tex and "\\begin" not in tex:
         tex = "\\begin{aligned}" + tex + "\\end{aligned}"

@@ -19,10 +19,17 @@ from elbo.experiments.hoffman_johnson_2016.measured import (
     terms_over_training,
 )
 from elbo.experiments.hoffman_johnson_2016.priors import better_priors
-from elbo.experiments.hoffman_johnson_2016.reference import REFERENCE, reference_note, reference_table, with_reference
+from elbo.experiments.hoffman_johnson_2016.reference import (
+    MIDDLE,
+    REFERENCE,
+    reference_note,
+    reference_table,
+    with_reference,
+)
 from elbo.experiments.hoffman_johnson_2016.training import Runs, train_models
 
 __all__ = [
+    "MIDDLE",
     "REFERENCE",
     "Runs",
     "aggregate_on_grid",

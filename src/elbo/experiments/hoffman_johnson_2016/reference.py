@@ -17,7 +17,7 @@ from elbo.experiments.hoffman_johnson_2016.measured import (
 from elbo.experiments.hoffman_johnson_2016.priors import better_priors
 from elbo.experiments.hoffman_johnson_2016.training import Runs, train_models
 
-__all__ = ["REFERENCE", "SETTINGS", "reference_note", "reference_table", "with_reference"]
+__all__ = ["MIDDLE", "REFERENCE", "SETTINGS", "reference_note", "reference_table", "with_reference"]
 
 SETTINGS = {
     "data": "mnist",
@@ -31,6 +31,7 @@ SETTINGS = {
     "ages": 8,
     "device": "cpu",
 }
+MIDDLE = 10  # latents of the model whose estimators and priors are compared
 SIZES = (3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 50_000)
 
 
@@ -50,9 +51,9 @@ REFERENCE = {
     "surgery-table": lambda: _described(surgery_table(_runs(), codes=10_000, seed=0)),
     "over-training": lambda: _described(terms_over_training(_runs(), codes=2_000, seed=0)),
     "against-n": lambda: _described(information_against_n(_runs(), SIZES, codes=4_000, seed=0)),
-    "estimators": lambda: _described(compare_estimators(_runs(), 10, batch_size=128, batches=50, codes=10_000, seed=0)),
+    "estimators": lambda: _described(compare_estimators(_runs(), MIDDLE, batch_size=128, batches=50, codes=10_000, seed=0)),
     "better-prior": lambda: _described(
-        better_priors(_runs(), 10, components=(10, 50, 100), pseudo_inputs=(100, 1_000, 10_000), codes=40_000, seed=0)
+        better_priors(_runs(), MIDDLE, components=(10, 50, 100), pseudo_inputs=(100, 1_000, 10_000), codes=40_000, seed=0)
     ),
 }
 
@@ -64,11 +65,13 @@ def reference_table(name: str) -> pd.DataFrame | None:
 
 def reference_note() -> str:
     """What the reference run was, in a line."""
-    if reference_table("surgery-table") is None:
+    table = reference_table("surgery-table")
+    if table is None:
         return "none in this checkout"
+    first = table.iloc[0]
     return (
-        f"MNIST, N = 50,000, log N = {math.log(50_000):.4f} nats; {SETTINGS['hidden']} hidden units, "
-        f"{SETTINGS['epochs']} epochs, {len(SETTINGS['seeds'])} seeds"
+        f"{first.data.upper()}, N = {first.images:,}, log N = {math.log(first.images):.4f} nats; {first.hidden} hidden units, "
+        f"{first.epochs} epochs, {table.seed.nunique()} seeds"
     )
 
 
