@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["ReferenceError", "directory", "load", "loaded", "make", "record", "tables"]
+__all__ = ["ReferenceError", "directory", "load", "loaded", "make", "record", "scratch", "tables"]
 
 _loaded: dict[str, str] = {}
 
@@ -53,6 +53,17 @@ def load(chapter: str, name: str) -> pd.DataFrame | None:
         )
     _loaded[f"{chapter}/{name}"] = digest
     return pd.read_csv(path)
+
+
+def scratch(chapter: str, name: str) -> Path:
+    """Where a long run of a chapter's reference tables keeps a checkpoint, ``_build/reference/<chapter>/<name>.ckpt``.
+
+    So that a command that was stopped goes on where it was. Nothing removes these files but ``make clean``; a checkpoint of
+    another run (other settings) is refused by whoever reads it.
+    """
+    folder = directory().parents[1] / "_build" / "reference" / chapter
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.ckpt"
 
 
 def loaded() -> dict[str, str]:
