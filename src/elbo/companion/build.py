@@ -76,7 +76,8 @@ def stage(project: Project, profile: str, plans: list[Plan], tree: Path) -> None
 
     The notebook is listed in ``_toc.yml`` with its extension, so that the page's download and launch buttons offer a
     notebook, and the configuration is the project's own with execution switched off. What the pages use (bibliography,
-    style sheets, images) must lie under ``book/``.
+    style sheets, images) must lie under ``book/``. Under ``runs/<key>/`` are the accepted run as it is, its ``run.json`` and
+    the text of the chapter, for the pages to offer and to quote.
     """
     import nbformat
 
@@ -90,6 +91,11 @@ def stage(project: Project, profile: str, plans: list[Plan], tree: Path) -> None
         notebook = nbformat.read(plan.notebook, as_version=4)
         show_parameters(notebook, plan.chapter, plan.parameters, profile)
         nbformat.write(notebook, tree / "book" / f"{plan.key}.ipynb")
+        run = tree / "runs" / plan.key
+        run.mkdir(parents=True)
+        for path in (plan.notebook, plan.destination / "run.json"):
+            shutil.copy2(path, run / path.name)
+        (run / f"{plan.key}.md").write_text(plan.chapter.source, encoding="utf-8")
     toc = _with_extension(yaml.safe_load((project.root / "_toc.yml").read_text(encoding="utf-8")), keys)
     _write_yaml(tree / "_toc.yml", toc)
     _write_yaml(
@@ -103,7 +109,8 @@ def _config(config: dict[str, Any]) -> dict[str, Any]:
     html = dict(config.get("html") or {})
     if address := os.environ.get("ELBO_BASEURL"):
         html["baseurl"] = address.rstrip("/") + "/"
-    return {**config, "only_build_toc_files": True, "execute": execute, "html": html}
+    excluded = [*(config.get("exclude_patterns") or []), "runs"]
+    return {**config, "only_build_toc_files": True, "exclude_patterns": excluded, "execute": execute, "html": html}
 
 
 def _with_extension(node: Any, keys: set[str]) -> Any:

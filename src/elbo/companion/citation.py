@@ -1,87 +1,194 @@
-"""How to cite a figure: plain text, BibTeX, RIS, from the figure's record and the book's ``CITATION.cff``."""
+"""How to cite a figure: plain text, BibTeX, RIS, CSL-JSON, from the figure's record and the book's ``CITATION.cff``."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-__all__ = ["FORMATS", "Book", "cite"]
+__all__ = ["FORMATS", "LICENSE", "Author", "Book", "cite", "cite_all", "question"]
 
-FORMATS = ("text", "bibtex", "ris")
-_SPECIAL = re.compile(r"([&%#_{}])")
+FORMATS = ("text", "bibtex", "ris", "csl-json")
+LICENSE = "https://creativecommons.org/licenses/by/4.0/"
+"""Licence of prose and figures, as ``book/LICENSE.txt`` has it (the code is MIT, see ``CITATION.cff``)."""
+
+_TEX = {c: "\\" + c for c in "&%#_{}$"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+
+
+@dataclass(frozen=True)
+class Author:
+    """An author: a group has a ``name``, a person ``family`` and ``given`` names."""
+
+    name: str = ""
+    family: str = ""
+    given: str = ""
+
+    def __str__(self) -> str:
+        return self.name or ", ".join(filter(None, [self.family, self.given]))
 
 
 @dataclass(frozen=True)
 class Book:
-    """What ``CITATION.cff`` says of the book, and where it is published (``url`` is empty for a local build)."""
+    """What ``CITATION.cff`` says of the book, and where it is published (``url`` is empty for a local build).
+
+    Attributes:
+        released: date of the version, ``YYYY-MM-DD``.
+        repository: address of the source code, empty where none is configured.
+    """
 
     title: str
-    author: str
+    authors: tuple[Author, ...]
     version: str
-    year: str
+    released: str
     url: str = ""
+    repository: str = ""
 
     @classmethod
-    def read(cls, folder: Path, url: str = "") -> Book:
+    def read(cls, folder: Path, url: str = "", repository: str = "") -> Book:
         """From the ``CITATION.cff`` of a checkout.
 
         Raises:
             FileNotFoundError: there is none.
         """
-        text = (folder / "CITATION.cff").read_text(encoding="utf-8")
-        said = yaml.safe_load(text)
-        names = [a.get("name") or f"{a['family-names']}, {a['given-names']}" for a in said["authors"]]
-        return cls(said["title"], " and ".join(names), str(said["version"]), str(said["date-released"])[:4], url)
+        said = yaml.safe_load((folder / "CITATION.cff").read_text(encoding="utf-8"))
+        authors = tuple(
+            Author(a.get("name", ""), a.get("family-names", ""), a.get("given-names", "")) for a in said["authors"]
+        )
+        code = repository or said.get("repository-code", "")
+        return cls(said["title"], authors, str(said["version"]), str(said["date-released"]), url, code.rstrip("/"))
+
+    def page(self, docname: str) -> str:
+        """Permanent address of a page (``book/blei-2017``), empty where the book has none."""
+        return f"{self.url.rstrip('/')}/{docname}.html" if self.url else ""
 
     def address(self, record: dict) -> str:
         """Permanent address of a figure, empty where the book has none."""
-        return f"{self.url.rstrip('/')}/book/{record['chapter']}.html#{record['id']}" if self.url else ""
+        page = self.page(f"book/{record['chapter']}")
+        return page and f"{page}#{record['id']}"
 
 
-def cite(record: dict, book: Book, format: str = "text") -> str:
+def cite(record: dict, book: Book, format: str = "text", published: str = "") -> str:
     """The citation of a figure.
 
     Args:
         record: of the figure, as its JSON file holds it.
         book: from :meth:`Book.read`.
         format: one of :data:`FORMATS`.
+        published: date of the run that made the figure (``YYYY-MM-DD``, a time may follow); empty for the date of the
+            book's version.
 
     Raises:
         ValueError: an unknown format.
     """
     if format not in FORMATS:
         raise ValueError(f"there is no citation format {format!r}; choose one of {', '.join(FORMATS)}")
-    commit = (record["environment"].get("commit") or "unknown")[:12]
-    note = f"commit {commit}{' with changes' if record['environment'].get('dirty') else ''}"
-    title, address = f"Figure {record['id']}: {_question(record['caption'])}", book.address(record)
-    if format == "text":
-        return f"{book.author} ({book.year}). {title} In: {book.title}, version {book.version}, {note}.{' ' + address if address else ''}"
-    if format == "ris":
-        lines = [("TY", "FIGURE"), ("ID", record["id"]), ("AU", book.author), ("PY", book.year), ("TI", title), ("T2", book.title),
-                 ("ET", book.version), ("N1", note), ("UR", address)]  # fmt: skip
-        return "\n".join(f"{tag}  - {value}" for tag, value in lines if value) + "\nER  - "
-    fields = {
-        "author": "{" + _tex(book.author) + "}",
-        "title": "{" + _tex(title) + "}",
-        "howpublished": f"In: {_tex(book.title)}",
-        "version": book.version,
-        "year": book.year,
-        "note": note,
-        "url": address,
-    }
-    body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
-    return f"@misc{{{record['id']},\n{body}\n}}"
+    about = _Citation.of(record, book, (published or book.released)[:10])
+    return {"text": _text, "bibtex": _bibtex, "ris": _ris, "csl-json": lambda a: _json(_csl(a))}[format](about)
 
 
-def _question(caption: str) -> str:
+def cite_all(figures: Iterable[tuple[dict, str]], book: Book, format: str) -> str:
+    """One file with the citations of many figures, given as ``(record, published)``."""
+    if format == "csl-json":
+        return _json([json.loads(cite(record, book, format, published)) for record, published in figures]) + "\n"
+    gap = "\n" if format == "text" else "\n\n"
+    return gap.join(cite(record, book, format, published) for record, published in figures) + "\n"
+
+
+def question(caption: str) -> str:
     """The first sentence of a caption, by house rule the question that the figure answers."""
     return re.split(r"(?<=[.?!])\s", caption.strip(), maxsplit=1)[0]
 
 
+@dataclass(frozen=True)
+class _Citation:
+    """The parts of a citation, each on one line: a line break in a caption must not start a new field anywhere."""
+
+    id: str
+    authors: tuple[Author, ...]
+    date: str
+    title: str
+    book: str
+    version: str
+    note: str
+    address: str
+
+    @classmethod
+    def of(cls, record: dict, book: Book, date: str) -> _Citation:
+        commit = (record["environment"].get("commit") or "unknown")[:12]
+        note = f"commit {commit}{' with changes' if record['environment'].get('dirty') else ''}"
+        title = _line(f"Figure {record['id']}: {question(record['caption'])}")
+        return cls(record["id"], book.authors, date, title, _line(book.title), book.version, note, book.address(record))
+
+
+def _text(about: _Citation) -> str:
+    authors = "; ".join(map(str, about.authors))
+    where = f"In: {about.book}, version {about.version}, {about.note}."
+    return " ".join(filter(None, [f"{authors} ({about.date[:4]}).", about.title, where, about.address]))
+
+
+def _bibtex(about: _Citation) -> str:
+    names = (f"{{{_tex(a.name)}}}" if a.name else _tex(str(a)) for a in about.authors)
+    fields = {
+        "author": " and ".join(names),
+        "title": "{" + _tex(about.title) + "}",
+        "howpublished": f"In: {_tex(about.book)}",
+        "version": about.version,
+        "year": about.date[:4],
+        "date": about.date,
+        "note": about.note,
+        "url": about.address,
+    }
+    body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
+    return f"@misc{{{about.id},\n{body}\n}}"
+
+
+def _ris(about: _Citation) -> str:
+    lines = [("TY", "FIGURE"), ("ID", about.id), *(("AU", str(author)) for author in about.authors),
+             ("PY", about.date[:4]), ("DA", about.date.replace("-", "/")), ("TI", about.title), ("T2", about.book),
+             ("ET", about.version), ("N1", about.note), ("UR", about.address)]  # fmt: skip
+    return "\n".join(f"{tag}  - {value}" for tag, value in lines if value) + "\nER  - "
+
+
+def _csl(about: _Citation) -> dict:
+    authors = [{"literal": a.name} if a.name else {"family": a.family, "given": a.given} for a in about.authors]
+    item = {
+        "id": about.id,
+        "type": "figure",
+        "title": about.title,
+        "author": authors,
+        "issued": {"date-parts": [[int(part) for part in about.date.split("-")]]},
+        "container-title": about.book,
+        "version": about.version,
+        "note": about.note,
+        "URL": about.address,
+    }
+    return {name: value for name, value in item.items() if value}
+
+
+def _json(value) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _tex(text: str) -> str:
-    """Text for BibTeX: special characters escaped, ``$mathematics$`` kept."""
+    """Text for BibTeX: special characters escaped, ``$mathematics$`` kept where its dollars and braces are in pairs."""
     parts = text.split("$")
-    return "$".join(part if i % 2 else _SPECIAL.sub(r"\\\1", part) for i, part in enumerate(parts))
+    if len(parts) % 2 == 0 or not all(map(_balanced, parts[1::2])):
+        parts = [text]
+    return "$".join(part if i % 2 else "".join(_TEX.get(c, c) for c in part) for i, part in enumerate(parts))
+
+
+def _balanced(tex: str) -> bool:
+    depth = 0
+    for brace in re.findall(r"[{}]", tex):
+        depth += 1 if brace == "{" else -1
+        if depth < 0:
+            return False
+    return depth == 0

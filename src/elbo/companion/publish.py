@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
+import inspect
 import io
 import json
 import re
@@ -12,6 +14,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from elbo.companion import excerpt
 from elbo.companion.drawn import mismatch
 from elbo.companion.session import Session, current
 
@@ -24,6 +27,7 @@ FORMATS = ("svg", "pdf", "png", "csv", "json")
 """The files of a figure, ``figures/<id>.<format>`` in the built site."""
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+_MAKERS = ("elbo.experiments.", "elbo.figures.")
 _SALT = {"svg.hashsalt": "carving-the-elbo"}
 
 
@@ -54,15 +58,20 @@ def figure(fig: Figure, *, id: str, caption: str, alt: str, data: pd.DataFrame) 
 
     session = current()
     _check(fig, id, caption, alt, data, session)
-    content = bundle(fig, id=id, caption=caption, alt=alt, data=data, session=session)
+    content = bundle(fig, id=id, caption=caption, alt=alt, data=data, session=session, source=_called())
     png = content["files"].pop("png")
     shown = {MIME: content, "image/png": png, "text/plain": f"{id}: {alt}"}
     display(shown, metadata={"elbo_figure": id}, raw=True)
     session.published[id] = _cell()
 
 
-def bundle(fig: Figure, *, id: str, caption: str, alt: str, data: pd.DataFrame, session: Session) -> dict:
-    """The figure as one JSON object: its texts, its record and its files (SVG, CSV, JSON as text; PDF, PNG in base64)."""
+def bundle(
+    fig: Figure, *, id: str, caption: str, alt: str, data: pd.DataFrame, session: Session, source: tuple[str, ...] = ()
+) -> dict:
+    """The figure as one JSON object: its texts, its record and its files (SVG, CSV, JSON as text; PDF, PNG in base64).
+
+    ``source`` says where the functions stand that made the figure, ``("src/elbo/figures/....py#L10-L20", ...)``.
+    """
     table = data.to_csv(index=False, lineterminator="\n")
     record = {
         "id": id,
@@ -73,6 +82,7 @@ def bundle(fig: Figure, *, id: str, caption: str, alt: str, data: pd.DataFrame, 
         "parameters": session.parameters,
         "settings": session.settings,
         "command": session.command(),
+        "source": list(source),
         "csv_sha256": hashlib.sha256(table.encode()).hexdigest(),
         "environment": session.environment(),
     }
@@ -115,6 +125,38 @@ def _cell() -> tuple:
     if shell is None:
         return (None, None)
     return (shell.execution_count, shell.history_manager.input_hist_raw[-1] if shell.history_manager else None)
+
+
+def _called() -> tuple[str, ...]:
+    """Where the functions of this package stand that the cell calls, ``file#Lfirst-Llast``; the cell's own text is not asked
+    for more than their names."""
+    _, code = _cell()
+    if not code:
+        return ()
+    from IPython import get_ipython
+
+    names = get_ipython().user_ns
+    try:
+        calls = [node.func for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    except SyntaxError:  # a magic of IPython's
+        return ()
+    found = [_resolved(node, names) for node in calls]
+    own = [it for it in found if inspect.isroutine(it) and (getattr(it, "__module__", "") or "").startswith(_MAKERS)]
+    return tuple(dict.fromkeys(_lines(function) for function in own))
+
+
+def _resolved(node: ast.expr, names: dict):
+    """The object that ``a.b.c`` names, ``None`` for any other expression."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id)
+    return getattr(_resolved(node.value, names), node.attr, None) if isinstance(node, ast.Attribute) else None
+
+
+def _lines(function) -> str:
+    _, place = excerpt.text(function, docstring=True)
+    file, _, lines = place.partition(", lines ")
+    first, _, last = lines.partition(" to ")
+    return f"{file}#L{first}-L{last}"
 
 
 def _again(before: tuple, now: tuple) -> bool:

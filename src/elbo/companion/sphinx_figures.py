@@ -1,7 +1,8 @@
 """Sphinx extension and MyST-NB renderer: from the output of :func:`elbo.companion.figure` to a figure of the page.
 
-The page shows the SVG with its caption under the figure's own id; the files go to ``figures/<id>.<format>`` at the root of the
-built site, where they stay. An id that occurs twice in the book is a warning (an error under ``-W``).
+The page shows the SVG with its caption under the figure's own id. The files go to ``figures/<id>.<format>`` at the root of the
+built site, where they stay, with ``figures/figures.{bib,ris,json}`` for all figures together and ``notebooks/<key>.{ipynb,md}``
+for the chapters as executed and as written. An id that occurs twice in the book is a warning (an error under ``-W``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import json
 import os
 import re
 import shutil
-from html import escape
 from pathlib import Path
 
 from docutils import nodes
@@ -20,12 +20,15 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 from elbo.companion import citation
+from elbo.companion.legend import Place, cell_lines, legend
+from elbo.companion.listing import run_facts
 from elbo.companion.publish import FORMATS, MIME
 
-__all__ = ["FigureRenderer", "caption_nodes", "setup"]
+__all__ = ["FigureRenderer", "book_of", "caption_nodes", "executed", "published", "run_of", "setup"]
 
 logger = logging.getLogger(__name__)
-_LABEL = {"svg": "SVG", "pdf": "PDF", "png": "PNG", "csv": "data (CSV)", "json": "record (JSON)"}
+COLLECTIONS = {"bib": "bibtex", "ris": "ris", "json": "csl-json"}
+"""Citation files, by suffix: of each figure (the first two; its ``.json`` is the record) and of all figures together."""
 _MARKED = re.compile(r"(?<!\\)\$([^$]+)\$|`([^`]+)`")
 
 
@@ -49,20 +52,21 @@ class FigureRenderer:
 
 def _figure(renderer, content: dict, env: BuildEnvironment, line: int | None) -> list[nodes.Element]:
     id = content["id"]
-    published = _published(env)
-    if id in published:
-        logger.warning("figure %s is published twice: in %s and in %s", id, published[id]["docname"], env.docname,
+    known = published(env)
+    if id in known:
+        logger.warning("figure %s is published twice: in %s and in %s", id, known[id]["docname"], env.docname,
                        location=(env.docname, line), type="elbo", subtype="figure")
         return []
-    published[id] = {"docname": env.docname, "caption": content["caption"], "alt": content["alt"]}
+    record = json.loads(content["files"]["json"])
+    known[id] = {"docname": env.docname, "caption": content["caption"], "alt": content["alt"], "record": record}
     folder = _folder(env)
     for format, text in content["files"].items():
         _write(folder, id, format, base64.b64decode(text) if format in ("pdf", "png") else text.encode())
     image = nodes.image(uri="/" + Path(os.path.relpath(folder / f"{id}.*", env.srcdir)).as_posix(), alt=content["alt"])
     caption = nodes.caption(content["caption"], "", *caption_nodes(content["caption"]))
-    record = json.loads(content["files"]["json"])
+    lines = nodes.raw("", legend(record, run_of(env, record["chapter"]), _place(env, record), book_of(env)), format="html")
     frame = nodes.container("", image, classes=["elbo-figure-image"])  # scrolls on a narrow screen
-    figure = nodes.figure("", frame, caption, nodes.legend("", _legend(record, env)), classes=["elbo-figure"], align="default")
+    figure = nodes.figure("", frame, caption, nodes.legend("", lines), classes=["elbo-figure"], align="default")
     figure["names"].append(nodes.fully_normalize_name(id))
     renderer.renderer.document.note_explicit_target(figure, figure)
     return [figure]
@@ -82,46 +86,53 @@ def caption_nodes(text: str) -> list[nodes.Node]:
     return found
 
 
-def _legend(record: dict, env: BuildEnvironment) -> nodes.raw:
-    """The quiet lines under a caption: the id, the files, how to cite, which run. Everything in it is escaped."""
-    id, to_root = record["id"], "../" * env.docname.count("/")
-    links = " · ".join(f'<a href="{to_root}figures/{id}.{format}" download>{_LABEL[format]}</a>' for format in FORMATS)
-    parts = [f'<p class="elbo-figure-files"><a class="elbo-figure-id" href="#{id}"><code>{id}</code></a> · {links}</p>']
-    if (Path(env.srcdir) / "CITATION.cff").exists():
-        book = citation.Book.read(Path(env.srcdir), env.config.html_baseurl or "")
-        blocks = (citation.cite(record, book, format) for format in ("text", "bibtex"))
-        parts.append(_details("Cite", "".join(f"<pre>{escape(block)}</pre>" for block in blocks)))
-    parts.append(_details("Run", f"<pre>{escape(record['command'])}</pre>" + _table(_facts(record))))
-    return nodes.raw("", f'<div class="elbo-figure-legend">{"".join(parts)}</div>', format="html")
-
-
-def _facts(record: dict) -> dict[str, str]:
-    about = record["environment"]
-    return {
-        "profile": record["profile"] or "none (run by hand)",
-        "parameters": ", ".join(f"{name} = {json.dumps(value)}" for name, value in record["parameters"].items()),
-        "settled on": ", ".join(f"{name} = {json.dumps(value)}" for name, value in record.get("settings", {}).items()),
-        "commit": (about.get("commit") or "unknown") + (", with changes that were not committed" if about.get("dirty") else ""),
-        "ran on": ", ".join(filter(None, [about.get("gpu"), about.get("cpu"), f"{about.get('threads', '?')} thread(s)", about["platform"]])),
-        "versions": ", ".join(f"{name} {version}" for name, version in {"Python": about["python"], **about["packages"]}.items()),
-        "reference runs": ", ".join(f"{name} (sha256 {digest[:12]}…)" for name, digest in about.get("reference", {}).items()),
-        "data": ", ".join(f"{name} (sha256 {digest[:12]}…)" for name, digest in about.get("data", {}).items()) or "none loaded",
-        "table": f"sha256 {record['csv_sha256'][:12]}…",
-    }
-
-
-def _details(summary: str, inner: str) -> str:
-    return f"<details><summary>{summary}</summary>{inner}</details>"
-
-
-def _table(facts: dict[str, str]) -> str:
-    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value) + "</dl>"
-
-
-def _published(env: BuildEnvironment) -> dict[str, dict]:
+def published(env: BuildEnvironment) -> dict[str, dict]:
+    """The figures of the book so far: by id, ``docname``, ``caption``, ``alt`` and ``record``."""
     if not hasattr(env, "elbo_figures"):
         env.elbo_figures = {}
     return env.elbo_figures
+
+
+def book_of(env: BuildEnvironment) -> citation.Book | None:
+    """The book as its ``CITATION.cff`` describes it, at the address that is configured; ``None`` without such a file."""
+    repository = (env.config.html_theme_options or {}).get("repository_url") or ""
+    try:
+        return citation.Book.read(Path(env.srcdir), env.config.html_baseurl or "", repository)
+    except FileNotFoundError:
+        return None
+
+
+def run_of(env: BuildEnvironment, chapter: str) -> dict:
+    """What is known of the run of a chapter beside its figures' records; ``elbo build`` lays it beside the pages."""
+    return run_facts(Path(env.srcdir) / "runs" / chapter / "run.json")
+
+
+def executed(env: BuildEnvironment, docname: str) -> dict[str, Path]:
+    """The files of a chapter to offer: by address in the site, where they lie now.
+
+    The notebook is the accepted run, byte for byte, or what MyST-NB has executed where there is none.
+    """
+    key = docname.rsplit("/", 1)[-1]
+    folder = Path(env.srcdir) / "runs" / key
+    choices = {
+        f"notebooks/{key}.ipynb": [folder / f"{key}.ipynb", _folder(env).parent / f"{docname}.ipynb"],
+        f"notebooks/{key}.md": [folder / f"{key}.md", Path(env.srcdir) / f"{docname}.md"],
+    }
+    found = {name: next((path for path in paths if path.is_file()), None) for name, paths in choices.items()}
+    return {name: path for name, path in found.items() if path}
+
+
+def _place(env: BuildEnvironment, record: dict) -> Place:
+    key = env.docname.rsplit("/", 1)[-1]
+    files = executed(env, env.docname)
+    source = files.get(f"notebooks/{key}.md")
+    lines = cell_lines(source.read_text(encoding="utf-8"), record["id"]) if source else None
+    return Place(
+        root="../" * env.docname.count("/"),
+        notebook=f"notebooks/{key}.ipynb",  # MyST-NB writes it after this page is read
+        source=f"notebooks/{key}.md" if source else "",
+        cell=f"{env.docname}.md#L{lines[0]}-L{lines[1]}" if lines else "",
+    )
 
 
 def _folder(env: BuildEnvironment) -> Path:
@@ -134,23 +145,41 @@ def _write(folder: Path, id: str, format: str, content: bytes) -> None:
 
 
 def _purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
-    for id in [id for id, about in _published(env).items() if about["docname"] == docname]:
-        del _published(env)[id]
+    for id in [id for id, about in published(env).items() if about["docname"] == docname]:
+        del published(env)[id]
 
 
 def _merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: BuildEnvironment) -> None:
-    _published(env).update(_published(other))
+    published(env).update(published(other))
 
 
 def _copy(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
-    target = Path(app.outdir) / "figures"
-    shutil.rmtree(target, ignore_errors=True)
-    for id in sorted(_published(app.env)):
-        target.mkdir(exist_ok=True)
+    outdir, figures = Path(app.outdir), published(app.env)
+    for name in ("figures", "notebooks"):
+        shutil.rmtree(outdir / name, ignore_errors=True)
+    if not figures:
+        return
+    (outdir / "figures").mkdir()
+    (outdir / "notebooks").mkdir()
+    for id in sorted(figures):
         for format in FORMATS:
-            shutil.copyfile(_folder(app.env) / f"{id}.{format}", target / f"{id}.{format}")
+            shutil.copyfile(_folder(app.env) / f"{id}.{format}", outdir / "figures" / f"{id}.{format}")
+    for docname in sorted({about["docname"] for about in figures.values()}):
+        for name, path in executed(app.env, docname).items():
+            shutil.copyfile(path, outdir / name)
+    if book := book_of(app.env):
+        _write_citations(app.env, book, outdir / "figures")
+
+
+def _write_citations(env: BuildEnvironment, book: citation.Book, folder: Path) -> None:
+    records = {id: about["record"] for id, about in sorted(published(env).items())}
+    dated = {id: (record, run_of(env, record["chapter"]).get("finished", "")) for id, record in records.items()}
+    for suffix, format in COLLECTIONS.items():
+        files = {"figures": list(dated.values())} | ({id: [one] for id, one in dated.items()} if suffix != "json" else {})
+        for name, cited in files.items():
+            (folder / f"{name}.{suffix}").write_text(citation.cite_all(cited, book, format), encoding="utf-8", newline="\n")
 
 
 def setup(app: Sphinx) -> dict:
@@ -158,4 +187,4 @@ def setup(app: Sphinx) -> dict:
     app.connect("env-purge-doc", _purge)
     app.connect("env-merge-info", _merge)
     app.connect("build-finished", _copy)
-    return {"version": "1", "env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"version": "2", "env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}
