@@ -222,6 +222,30 @@ def test_a_member_of_a_stack_is_the_member_alone(digits, record_property):
     assert (padded == 0).all() and padded.numel() > 0
 
 
+def test_more_is_measured_beside_the_bound_of_every_member(digits, tmp_path):
+    def measure(model, params, images):
+        mean, _ = model.encode(params, images)
+        return {"size": model.latent_dim, "images": len(images)} | {f"mean_{d}": m for d, m in enumerate(mean.mean(0))}
+
+    options = {"seeds": (0,), "latent_dims": (2, 3), "evaluate_on": {"train": digits[:50], "test": digits[1500:]}}
+    options |= {"evaluate_at": [0, 1_000, 2_000], "block": 10}
+    trained = train(digits, 2_000, measure=measure, **options)
+    plain = train(digits, 2_000, **options)
+    names = list(plain.history.columns)
+    pd.testing.assert_frame_equal(trained.history[names], plain.history)
+    history = trained.history.set_index(["latent_dim", "split", "samples"])
+    assert list(history.columns[-5:]) == ["size", "images", "mean_0", "mean_1", "mean_2"]
+    assert len(history) == 12 and history.mean_2.isna().sum() == 6  # two latents have no third mean
+    for member, size in enumerate((2, 3)):
+        row = history.loc[size, "test", 2_000]
+        assert (row["size"], row.images) == (size, len(digits) - 1500)
+        mean, _ = trained.member_model(member).encode(trained.member(member), digits[1500:])
+        assert abs(row[f"mean_{size - 1}"] - mean.mean(0)[-1].item()) < 1e-12
+    train(digits, 1_000, measure=measure, checkpoint=tmp_path / "c", **options | {"evaluate_at": [0, 1_000]})
+    resumed = train(digits, 2_000, measure=measure, checkpoint=tmp_path / "c", **options)
+    pd.testing.assert_frame_equal(resumed.history, trained.history, check_exact=True)
+
+
 def test_beta_weighs_the_kl(digits):
     trained = train(digits, seeds=(0,), beta=(0.2, 5.0), optimiser="adam", learning_rate=0.005)
     kl = []

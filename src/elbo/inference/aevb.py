@@ -16,6 +16,7 @@ from torch import Tensor
 
 from elbo.densities import standard_gaussian_kl
 from elbo.devices import resolve_device
+from elbo.inference import stack
 from elbo.inference.sgvb import (
     ESTIMATORS,
     binarise,
@@ -27,7 +28,7 @@ from elbo.inference.sgvb import (
     sgvb_b,
 )
 from elbo.models.vae import VAE, Params
-from elbo.training import Noise, fit, keyed_generator, make_optimiser
+from elbo.training import Noise, fit, make_optimiser
 
 __all__ = [
     "Algorithm",
@@ -45,7 +46,6 @@ __all__ = [
 ]
 
 HISTORY = ["seed", "latent_dim", "beta", "samples", "split", "bound", "se"]
-BINARISATIONS = ("grey", "threshold", "fixed", "fresh")
 
 
 class Algorithm(NamedTuple):
@@ -69,7 +69,7 @@ class Trained:
         seeds, latent_dims, betas: one for each member.
         history: tidy, one row a member, split and number of samples seen: ``seed, latent_dim, beta, samples, split``,
             ``bound`` (nats per datum, estimator B, beta = 1) and ``se``, the standard error of that mean over the data
-            of the split.
+            of the split; then whatever was measured beside it.
         losses: ``(blocks, members)``, mean training loss of each block of steps, nats per datum.
         device: where it ran, ``"cpu"`` or ``"cuda"``.
         compiled: whether the step was compiled.
@@ -116,6 +116,7 @@ def aevb(
     binarisation: Literal["grey", "threshold", "fixed", "fresh"] | None = None,
     evaluate_on: Mapping[str, Any] | None = None,
     evaluate_at: Sequence[int] | None = None,
+    measure: stack.Measure | None = None,
     block: int = 100,
     device: str = "auto",
     compile: bool | Literal["auto"] = "auto",
@@ -140,6 +141,8 @@ def aevb(
         evaluate_on: name of a split to images or data set, say ``{"train": train.images[:1000], "test": test}``. Where
             training binarises afresh, they are binarised once, the same for every member and every evaluation.
         evaluate_at: numbers of samples after which to evaluate (0 is the start); the default is the end alone.
+        measure: ``measure(model, params, images)`` gives more numbers of one member by name, at every evaluation; they
+            are further columns of the history. It must draw nothing that changes from call to call.
         block, compile, checkpoint, progress: as :func:`elbo.training.fit` takes them.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         algorithm: trains the same models by another objective, given the model of the stack, the latent sizes and
@@ -152,9 +155,9 @@ def aevb(
         FloatingPointError: the loss of a member is not finite; names the member, the step and the term.
     """
     target = resolve_device(device)
-    images, fresh = _images(data, binarisation, model, target)
+    images, fresh = stack.images(data, binarisation, model, target)
     one_rate = learning_rate is None or isinstance(learning_rate, (int, float))
-    columns = _members(
+    columns = stack.members(
         seeds=seeds,
         latent_dims=latent_dims or [model.latent_dim],
         beta=[beta] if isinstance(beta, (int, float)) else beta,
@@ -172,7 +175,7 @@ def aevb(
     other = algorithm(model, latent_dims, fresh) if algorithm else None
     if other:
         loss, terms, noise, scalars = other.loss, other.terms, noise | other.noise, scalars | other.scalars
-    splits = _splits(evaluate_on or {}, binarisation, fresh, model, target)
+    splits = stack.splits(evaluate_on or {}, binarisation, fresh, model, target)
     if samples < 1 or any(not 0 <= at <= samples for at in evaluate_at or ()):
         raise ValueError(
             f"samples must be positive and evaluate_at between 0 and samples; got {samples} and {evaluate_at}"
@@ -180,12 +183,12 @@ def aevb(
     steps = math.ceil(samples / batch_size)
     pauses = sorted({math.ceil(at / batch_size) for at in ([samples] if evaluate_at is None else evaluate_at)})
 
-    def record(step: int, stack: Params) -> list[dict[str, Any]]:
-        return [row | {"samples": step * batch_size} for row in _evaluate(model, stack, members, splits)]
+    def record(step: int, params: Params) -> list[dict[str, Any]]:
+        return [row | {"samples": step * batch_size} for row in stack.evaluate(model, params, members, splits, measure)]
 
     fitted = fit(
         loss,
-        _start(model, members, init_scale, images),
+        stack.start(model, members, init_scale, images),
         images,
         seeds=seeds,
         steps=steps,
@@ -206,10 +209,12 @@ def aevb(
             "fresh": fresh,
             "splits": {name: len(split) for name, split in splits.items()},
         }
-        | ({"algorithm": other.name} if other else {}),
+        | ({"algorithm": other.name} if other else {})
+        | ({"measure": getattr(measure, "__qualname__", repr(measure))} if measure else {}),
         progress=progress,
     )
-    history = pd.DataFrame(fitted.records, columns=HISTORY)
+    more = [name for row in fitted.records for name in row if name not in HISTORY]
+    history = pd.DataFrame(fitted.records, columns=HISTORY + list(dict.fromkeys(more)))
     return Trained(
         model, fitted.params, seeds, latent_dims, betas, history, fitted.losses, target.type, fitted.compiled
     )
@@ -243,61 +248,3 @@ def objective(model: VAE, count: int, estimator: str = "B", weight_prior: bool =
         return named | ({"log-prior of the weights": log_weight_prior(params)} if weight_prior else {})
 
     return loss, terms
-
-
-def _images(data: Any, binarisation: str | None, model: VAE, device: torch.device) -> tuple[Tensor, bool]:
-    """The images of a data set or tensor on the device, and whether they are to be binarised afresh."""
-    images = data if isinstance(data, Tensor) else data.images
-    binarisation = binarisation or getattr(data, "binarisation", "grey")
-    if binarisation not in BINARISATIONS:
-        raise ValueError(f"binarisation must be one of {', '.join(BINARISATIONS)}; got {binarisation!r}")
-    if images.dim() != 2 or images.shape[1] != model.data_dim or not images.is_floating_point():
-        raise ValueError(
-            f"images must be floating point of shape (N, {model.data_dim}), the model's data_dim; got {images.dtype} "
-            f"of shape {tuple(images.shape)}"
-        )
-    return images.to(device).contiguous(), binarisation == "fresh"
-
-
-def _members(**columns: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The columns with one value for each member; a single value is repeated."""
-    members = max(map(len, columns.values()))
-    if any(len(column) not in (1, members) for column in columns.values()):
-        found = ", ".join(f"{name}: {len(column)}" for name, column in columns.items())
-        raise ValueError(f"each of these needs one value, or one for each member; found {found}")
-    return [tuple(column) * members if len(column) == 1 else tuple(column) for column in columns.values()]
-
-
-def _start(model: VAE, members: list[tuple], scale: float | str, images: Tensor) -> Params:
-    """Starting values, every member drawn at its own size from its own seed."""
-    stack = []
-    for seed, latent_dim, _ in members:
-        own = replace(model, latent_dim=latent_dim)
-        params = own.init(keyed_generator(images.device, seed, "start"), scale, images.dtype)
-        stack.append(own.resize(params, model.latent_dim))
-    return {name: torch.stack([params[name] for params in stack]) for name in stack[0]}
-
-
-def _splits(evaluate_on: Mapping[str, Any], binarisation, fresh: bool, model: VAE, device) -> dict[str, Tensor]:
-    splits = {}
-    for name, data in evaluate_on.items():
-        images, redraw = _images(data, binarisation or ("fresh" if fresh else None), model, device)
-        if redraw:
-            generator = keyed_generator(device, "evaluate", name)
-            images = binarise(images, torch.rand(images.shape, generator=generator, dtype=images.dtype, device=device))
-        splits[name] = images
-    return splits
-
-
-def _evaluate(model: VAE, stack: Params, members: list[tuple], splits: dict[str, Tensor]) -> list[dict[str, Any]]:
-    rows = []
-    for member, (seed, latent_dim, beta) in enumerate(members):
-        own = replace(model, latent_dim=latent_dim)
-        params = model.resize({name: param[member] for name, param in stack.items()}, latent_dim)
-        for split, images in splits.items():
-            generator = keyed_generator(images.device, seed, "evaluate", split)
-            bounds = estimate_bound(own, params, images, generator).double()
-            se = float(bounds.std() / math.sqrt(len(bounds)))
-            row = {"seed": seed, "latent_dim": latent_dim, "beta": float(beta), "split": split}
-            rows.append(row | {"bound": float(bounds.mean()), "se": se})
-    return rows

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from elbo.devices import resolve_device
 from elbo.estimators.marginal_likelihood import Evidence, model_evidence
-from elbo.inference.aevb import Trained, _images, _members, _splits, _start
+from elbo.inference import stack
+from elbo.inference.aevb import Trained
 from elbo.inference.climb import climb
 from elbo.inference.sgvb import log_weight_prior
 from elbo.models.vae import VAE, Params
@@ -84,11 +85,11 @@ def mcem(
         FloatingPointError: the loss of a member is not finite; names the member, the acquisition and the term.
     """
     target = resolve_device(device)
-    images, fresh = _images(data, binarisation, model, target)
+    images, fresh = stack.images(data, binarisation, model, target)
     if fresh:
         raise ValueError("Monte Carlo EM keeps a chain for each image: pass binarisation='fixed' or 'grey'")
     one = learning_rate is None or isinstance(learning_rate, (int, float))
-    seeds, latent_dims, rates = _members(
+    seeds, latent_dims, rates = stack.members(
         seeds=seeds,
         latent_dims=latent_dims or [model.latent_dim],
         learning_rate=[learning_rate] if one else learning_rate,
@@ -100,11 +101,11 @@ def mcem(
         )
     acquisitions = math.ceil(samples / per)
     pauses = {math.ceil(at / per) for at in ([samples] if evaluate_at is None else evaluate_at)}
-    splits = _splits(evaluate_on or {}, binarisation, False, model, target)
+    splits = stack.splits(evaluate_on or {}, binarisation, False, model, target)
     widest, rows, ends, losses = replace(model, latent_dim=max(latent_dims)), [], [], []
     for member, (seed, latent_dim, own_rate) in enumerate(zip(seeds, latent_dims, rates)):
         own = replace(model, latent_dim=latent_dim)
-        start = {n: p[0] for n, p in _start(own, [(seed, latent_dim, 1.0)], init_scale, images).items()}
+        start = {n: p[0] for n, p in stack.start(own, [(seed, latent_dim, 1.0)], init_scale, images).items()}
         try:
             found = climb(
                 own.log_joint,
