@@ -93,7 +93,7 @@ def _facts(record: dict, run: dict, place: Place, book: citation.Book | None) ->
     threads = f"{about['threads']} thread{'' if about['threads'] == 1 else 's'}" if "threads" in about else None
     yield "device", escape(", ".join(filter(None, [about.get("gpu"), about.get("cpu"), threads, about.get("platform")])))
     if run.get("finished"):
-        yield "finished", escape(run["finished"].replace("T", " ").replace("+00:00", " UTC"))
+        yield "date", escape(run["finished"].replace("T", " ").replace("+00:00", " UTC"))
     if run.get("seconds"):
         yield "duration", f"{_duration(run['seconds'])} for the whole chapter"
     yield "commit", _commit(about, book)
@@ -155,7 +155,7 @@ def _details(summary: str, id: str, inner: str) -> str:
 
 def _block(name: str, text: str, what: str, file: str | None = None) -> str:
     """A text to copy, under its name; ``file`` is the same text as a download."""
-    saved = f' <a href="{escape(file)}" download>{file.rsplit(".", 1)[1]} file</a>' if file else ""
+    saved = f' <a href="{escape(file)}" download>.{file.rsplit(".", 1)[1]}</a>' if file else ""
     return (
         f'<div class="elbo-copy" data-copy="{escape(name)}"><p><span>{escape(name)}</span>{saved}</p>'
         f'<pre class="elbo-{what}">{escape(text)}</pre></div>'

@@ -29,6 +29,7 @@ __all__ = ["FigureRenderer", "book_of", "caption_nodes", "executed", "published"
 logger = logging.getLogger(__name__)
 COLLECTIONS = {"bib": "bibtex", "ris": "ris", "json": "csl-json"}
 """Citation files, by suffix: of each figure (the first two; its ``.json`` is the record) and of all figures together."""
+_NOT_OURS = "https://github.com/executablebooks/jupyter-book"  # jupyter-book's own, which it configures where a book has none
 _MARKED = re.compile(r"(?<!\\)\$([^$]+)\$|`([^`]+)`")
 
 
@@ -97,7 +98,7 @@ def book_of(env: BuildEnvironment) -> citation.Book | None:
     """The book as its ``CITATION.cff`` describes it, at the address that is configured; ``None`` without such a file."""
     repository = (env.config.html_theme_options or {}).get("repository_url") or ""
     try:
-        return citation.Book.read(Path(env.srcdir), env.config.html_baseurl or "", repository)
+        return citation.Book.read(Path(env.srcdir), env.config.html_baseurl or "", repository if repository != _NOT_OURS else "")
     except FileNotFoundError:
         return None
 
