@@ -1,0 +1,34 @@
+// What scrolls sideways on this screen (a long formula, a wide table, a figure on a phone) can be reached with the keyboard and has
+// a name for a screen reader; what fits does not stand in the way of the Tab key. Chrome does the first by itself, others do not.
+(() => {
+  const names = [
+    [".bd-article .katex-display", "Formula, scrolls sideways"],
+    [".bd-article .elbo-figure-image", "Figure, scrolls sideways"],
+    [".bd-article :is(.output, .pst-scrollable-table-container, .table-wrapper)", "Table, scrolls sideways"],
+    [".bd-article pre", "Code, scrolls sideways"],
+  ];
+  const settle = () => {
+    for (const [selector, name] of names) {
+      for (const element of document.querySelectorAll(selector)) {
+        const scrolls = element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight;
+        const allowed = /auto|scroll/.test(getComputedStyle(element).overflowX + getComputedStyle(element).overflowY);
+        if (scrolls && allowed) {
+          element.tabIndex = 0;
+          if (!element.hasAttribute("role")) element.setAttribute("role", "group");
+          if (!element.hasAttribute("aria-label")) element.setAttribute("aria-label", name);
+        } else if (element.hasAttribute("tabindex")) {
+          element.removeAttribute("tabindex");
+          if (element.getAttribute("aria-label") === name) {
+            element.removeAttribute("aria-label");
+            element.removeAttribute("role");
+          }
+        }
+      }
+    }
+  };
+  let waiting = 0;
+  const soon = () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(settle); };
+  addEventListener("load", soon);
+  addEventListener("resize", soon);
+  document.addEventListener("toggle", soon, true); // a <details> that opens changes what fits
+})();
