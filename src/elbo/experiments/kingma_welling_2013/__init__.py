@@ -4,6 +4,7 @@ Each function answers one figure with a tidy table of exactly the numbers that a
 """
 
 from elbo.experiments.kingma_welling_2013.bound import bound, final_bound, signs_of_overfitting
+from elbo.experiments.kingma_welling_2013.gradients import at_the_posterior, gradient_noise
 from elbo.experiments.kingma_welling_2013.noise import estimator_noise
 from elbo.experiments.kingma_welling_2013.pictures import manifold, prior_samples, reconstructions
 from elbo.experiments.kingma_welling_2013.reference import REFERENCE
@@ -14,10 +15,12 @@ __all__ = [
     "SETTINGS",
     "Run",
     "Settings",
+    "at_the_posterior",
     "bound",
     "describe",
     "estimator_noise",
     "final_bound",
+    "gradient_noise",
     "manifold",
     "prior_samples",
     "reconstructions",

@@ -1,0 +1,66 @@
+"""Reparameterisation against the score function."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from elbo.figures import style
+
+__all__ = ["gradient_noise"]
+
+LOOKS = {
+    "score function": ("#222222", "v", ":"),
+    "score function, baseline": ("#6b6b6b", "D", "-."),
+    "A": ("#D55E00", "s", "--"),
+    "B": ("#0072B2", "o", "-"),
+    "path": ("#009E73", "^", "--"),
+}
+
+
+def gradient_noise(table: pd.DataFrame) -> Figure:
+    """Standard deviation of one draw of the gradient: by the number of latents (left), by the gap of the bound (right).
+
+    Lines are the closed form, marks what was measured. The length of the gradient itself is the thin line.
+
+    Args:
+        table: from :func:`elbo.experiments.kingma_welling_2013.gradient_noise`.
+    """
+    figure, axes = style.new(1, 2, height=3.3, sharey=True)
+    panels = [
+        ("latents", "latent_dim", "By the number of latents", "latents"),
+        ("distance", "gap", "By the distance from the optimum", "KL(q || posterior) (nats)"),
+    ]
+    for axis, (panel, x, title, xlabel) in zip(axes[0], panels):
+        rows = table[table.panel == panel].sort_values(x)
+        for name, (colour, marker, line) in LOOKS.items():
+            own = rows[rows.estimator == name]
+            axis.plot(own[x], own.sd, line, color=colour)
+            axis.errorbar(own[x], own.measured_sd, yerr=own.measured_se, color=colour, marker=marker, linestyle="none",
+                          capsize=2)
+            if panel == "distance":
+                _label(axis, name, own[x].to_numpy(), own.sd.to_numpy(), colour)
+        length = rows[rows.estimator == "A"]
+        axis.plot(length[x], length.gradient, color=style.COLOUR["log n"], linewidth=0.8)
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.grid(axis="y")
+        style.panel(axis, title, xlabel, "sd of one draw of the gradient (nats)" if panel == "latents" else "")
+    sizes = sorted(table[table.panel == "latents"].latent_dim.unique())
+    axes[0, 0].set_xticks(sizes, [str(size) for size in sizes])
+    for axis in axes[0]:
+        axis.minorticks_off()
+    return figure
+
+
+def _label(axis, name: str, x, y, colour: str) -> None:
+    """Write the name beside its line, where the lines of the right panel are far apart."""
+    at, (dx, dy), align = {
+        "score function": (0, (0, 5), "left"),
+        "A": (0, (0, 5), "left"),
+        "B": (0, (0, -13), "left"),
+        "score function, baseline": (len(x) - 2, (-6, 6), "right"),
+        "path": (len(x) // 2, (6, -10), "left"),
+    }[name]
+    text = "path alone" if name == "path" else name
+    axis.annotate(text, (x[at], y[at]), xytext=(dx, dy), textcoords="offset points", color=colour, ha=align, fontsize=8)
