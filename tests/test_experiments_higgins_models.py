@@ -40,11 +40,11 @@ def test_small_sprites_are_block_averages(sprites):
     data = elbo.data.load("dsprites")
     rows = data.flat_index(sprites.factors)
     blocks = data.render(rows[[3, 500]]).float().view(2, 16, 4, 16, 4).mean((2, 4)).flatten(1)
-    torch.testing.assert_close(sprites.images[[3, 500]], blocks)
-    assert len(sprites) == 576 and sprites.images.shape == (576, 256)
+    torch.testing.assert_close(sprites[[3, 500]], blocks)
+    assert len(sprites) == 576 and sprites[:].shape == (576, 256)
     torch.testing.assert_close(sprites.values, data.values(sprites.factors))
     whole = experiments.small_sprites(data, 64, (3, 6, 40, 16, 16))
-    assert torch.equal(whole.images, data[data.flat_index(whole.factors)])
+    assert torch.equal(whole[:], data[data.flat_index(whole.factors)])
     with pytest.raises(ValueError, match="divide 64"):
         experiments.small_sprites(data, 24, EVERY)
 
@@ -62,7 +62,7 @@ def test_members_and_their_start(models, sprites):
         torch.testing.assert_close(value, still.trained.member(0)[name], rtol=0, atol=1e-9)
     mean, log_var = models.encodings(5)
     shapes, params = models.model(5)
-    again = shapes.encode(params, sprites.images[:7])
+    again = shapes.encode(params, sprites[:7])
     torch.testing.assert_close((mean[:7], log_var[:7]), again)
 
 
@@ -77,10 +77,10 @@ def test_training_changes_what_it_should(readings):
 def test_readings_from_their_definitions(models, readings, sprites):
     row = readings.iloc[5]
     shapes, params = models.model(5)
-    mean, log_var = (part.double() for part in shapes.encode(params, sprites.images))
+    mean, log_var = (part.double() for part in shapes.encode(params, sprites[:]))
     kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).mean(0)
     assert math.isclose(row["kl"], kl.sum().item(), rel_tol=1e-6) and row["active"] == int((kl > 0.1).sum())
-    pixels, grey = shapes.decode_mean(params, mean.float()).double(), sprites.images.double()
+    pixels, grey = shapes.decode_mean(params, mean.float()).double(), sprites[:].double()
     # cross-entropy less entropy is a KL between Bernoulli pixels
     gap = (torch.xlogy(grey, grey / pixels) + torch.xlogy(1 - grey, (1 - grey) / (1 - pixels))).sum(1).mean()
     assert math.isclose(row["misfit"], gap.item(), rel_tol=1e-4)
@@ -172,7 +172,7 @@ def test_a_traversal_moves_one_latent(models, sprites):
     assert table["value"].tolist() == [-2.0, 0.0, 2.0] * 5 and sorted(set(table["latent"])) == [0, 1, 2, 3, 4]
     shapes, params = models.model(6)
     row = table[(table["latent"] == 2) & (table["step"] == 2)].iloc[0]
-    z = shapes.encode(params, sprites.images[9:10])[0].clone()
+    z = shapes.encode(params, sprites[9:10])[0].clone()
     z[0, 2] = 2.0
     pixels = row[[f"pixel_{i}" for i in range(256)]].to_numpy(float)
     np.testing.assert_allclose(pixels, shapes.decode_mean(params, z)[0].detach(), rtol=1e-5, atol=1e-6)

@@ -21,11 +21,13 @@ from elbo.experiments.higgins_2017.readings import (
     unit_readings,
     verdict,
 )
+from elbo.experiments.higgins_2017.reference import REFERENCE, reference_table
 from elbo.experiments.higgins_2017.training import Models, SmallSprites, beta_norm, small_sprites, train_models
 from elbo.experiments.higgins_2017.twin import kl_cases, posterior_paths
 
 __all__ = [
     "CLASSIFIERS",
+    "REFERENCE",
     "LinearCodes",
     "Models",
     "Pixels",
@@ -40,6 +42,7 @@ __all__ = [
     "over_beta",
     "posterior_paths",
     "published",
+    "reference_table",
     "score_table",
     "scores_without_training",
     "small_sprites",

@@ -3,38 +3,59 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from elbo.data import Sprites
 from elbo.devices import resolve_device
 from elbo.experiments.higgins_2017.baselines import subgrid
-from elbo.inference.aevb import Trained, aevb
+from elbo.inference.aevb import Trained, objective
 from elbo.models.vae import VAE, Params
-from elbo.training import keyed_generator
+from elbo.training import Noise, fit, keyed_generator, make_optimiser
 
 __all__ = ["Models", "SmallSprites", "beta_norm", "small_sprites", "train_models"]
 
 PIXELS = 64 * 64  # of dSprites
+INIT = "glorot"
 
 
 @dataclass(frozen=True)
 class SmallSprites:
-    """A full grid of sprites, rendered once: ``images (N, side * side)`` grey levels in [0, 1], ``factors (N, 6)``
-    indices and ``values (N, 6)`` as published, and ``side``. All on one device.
+    """A full grid of sprites, rendered once; ``sprites[index]`` are grey levels in [0, 1], ``(..., side * side)``
+    float32.
+
+    Attributes:
+        counts: ``(N, side * side)`` integers, how many of the pixels of a block are white: a byte each as a rule, so that
+            the whole of dSprites takes 3 GB.
+        levels: pixels in a block; 1 for sprites as they are.
+        factors, values: ``(N, 6)`` indices, and values as published.
+        side: pixels on a side.
     """
 
-    images: Tensor
+    counts: Tensor
+    levels: int
     factors: Tensor
     values: Tensor
     side: int
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.counts)
+
+    def __getitem__(self, index: Tensor | slice) -> Tensor:
+        found = self.counts[index].to(torch.float32)
+        return found if self.levels == 1 else found.div_(self.levels)
+
+    @property
+    def device(self) -> torch.device:
+        return self.counts.device
+
+    def parts(self, size: int = 4096) -> Iterator[Tensor]:
+        """All images in order, ``size`` at a time."""
+        return (self[start : start + size] for start in range(0, len(self), size))
 
 
 def small_sprites(
@@ -54,8 +75,12 @@ def small_sprites(
     target = resolve_device(device)
     rows, factors = subgrid(images, every)
     block = 64 // side
-    pictures = [avg_pool2d(images.render(part).float().unsqueeze(1), block).flatten(1) for part in rows.split(4096)]
-    return SmallSprites(torch.cat(pictures).to(target), factors.to(target), images.values(factors).to(target), side)
+    whole = torch.uint8 if block**2 < 256 else torch.int16
+    counts = torch.empty(len(rows), side * side, dtype=whole, device=target)
+    for part, into in zip(rows.split(4096), counts.split(4096)):
+        blocks = images.render(part).view(len(part), side, block, side, block)
+        into.copy_(blocks.sum((2, 4), dtype=whole).flatten(1) if block > 1 else blocks.flatten(1))
+    return SmallSprites(counts, block**2, factors.to(target), images.values(factors).to(target), side)
 
 
 def beta_norm(beta: float, latent_dim: int, pixels: int = PIXELS) -> float:
@@ -97,15 +122,24 @@ class Models:
         shapes = self.trained.member_model(member)
         if trained:
             return shapes, self.trained.member(member)
-        images = self.sprites.images
-        generator = keyed_generator(images.device, self.trained.seeds[member], "start")
-        return shapes, shapes.init(generator, self.init_scale, images.dtype)
+        generator = keyed_generator(self.sprites.device, self.trained.seeds[member], "start")
+        return shapes, shapes.init(generator, self.init_scale)
+
+    def on(self, sprites: SmallSprites) -> Models:
+        """The same models, to be read on other sprites of the same size.
+
+        Raises:
+            ValueError: another size.
+        """
+        if sprites.side != self.sprites.side:
+            raise ValueError(f"the models see {self.sprites.side} pixels on a side, these sprites have {sprites.side}")
+        return replace(self, sprites=sprites)
 
     def encodings(self, member: int, trained: bool = True) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the encodings of all sprites, ``(N, D)`` each."""
         shapes, params = self.model(member, trained)
         with torch.no_grad():
-            parts = [shapes.encode(params, part) for part in self.sprites.images.split(5000)]
+            parts = [shapes.encode(params, part) for part in self.sprites.parts()]
         means, log_vars = zip(*parts)
         return torch.cat(means), torch.cat(log_vars)
 
@@ -123,6 +157,9 @@ def train_models(
     learning_rate: float = 1e-2,
     compile: bool | str = "auto",
     checkpoint=None,
+    checkpoint_seconds: float = 60.0,
+    record=None,
+    record_at: Sequence[int] = (),
     progress=None,
 ) -> Models:
     """Train every combination of beta, latent size and seed as one stack, on the device of the sprites.
@@ -134,34 +171,63 @@ def train_models(
         betas: as at 64 x 64 pixels; the loss of a smaller image takes ``beta * side**2 / 4096``, which leaves
             :func:`beta_norm` as it is.
         samples: images that each model sees.
-        optimiser, learning_rate, compile, checkpoint, progress: as :func:`elbo.inference.aevb.aevb` takes them.
+        optimiser, learning_rate: as :func:`elbo.training.make_optimiser` takes them.
+        record: ``record(models) -> rows``, called with the models as they are after each of the ``record_at`` numbers
+            of images; the rows, with a column ``samples``, become the history of the trained stack.
+        compile, checkpoint, checkpoint_seconds, progress: as :func:`elbo.training.fit` takes them.
 
     Raises:
-        ValueError: an empty sweep, or what ``aevb`` raises.
+        ValueError: an empty sweep, or what ``fit`` raises.
+        CheckpointError: the checkpoint is damaged or of another sweep.
+        FloatingPointError: a loss that is not finite.
     """
     sweep = [(beta, size, seed) for size in latent_dims for beta in betas for seed in seeds]
     if not sweep:
         raise ValueError("nothing to train: betas, latent_dims and seeds need one value each at least")
-    pixels = sprites.images.shape[1]
-    shapes = VAE(pixels, hidden, activation="relu", decoder_activation="tanh", encoder_layers=2, decoder_layers=3)
     weights, sizes, starts = zip(*sweep)
-    scale = "glorot"
-    trained = aevb(
-        shapes,
-        sprites.images,
-        samples=samples,
-        batch_size=batch_size,
+    pixels = sprites.side**2
+    shapes = VAE(
+        pixels, hidden, max(sizes), activation="relu", decoder_activation="tanh", encoder_layers=2, decoder_layers=3
+    )
+    loss, terms = objective(shapes, len(sprites), weight_prior=False)
+    own = tuple(beta * pixels / PIXELS for beta in weights)
+
+    def gather(params: Params, history: list, losses: Tensor, compiled: bool) -> Models:
+        table = pd.DataFrame(history)
+        trained = Trained(shapes, params, starts, sizes, own, table, losses, sprites.device.type, compiled)
+        return Models(sprites, trained, tuple(float(beta) for beta in weights), INIT)
+
+    def measure(step: int, params: Params) -> list[dict]:
+        rows = record(gather(params, [], torch.zeros(0, len(sweep)), False))
+        return [{"samples": step * batch_size} | row for row in rows.to_dict("records")]
+
+    fitted = fit(
+        loss,
+        _start(shapes, sweep, sprites.device),
+        sprites,
         seeds=starts,
-        latent_dims=sizes,
-        beta=[beta * pixels / PIXELS for beta in weights],
-        weight_prior=False,
-        optimiser=optimiser,
-        learning_rate=learning_rate,
-        init_scale=scale,
-        binarisation="grey",
-        device=sprites.images.device.type,
+        steps=math.ceil(samples / batch_size),
+        batch_size=batch_size,
+        noise={"eps": Noise("normal", (batch_size, shapes.latent_dim), sizes)},
+        scalars={"beta": torch.tensor(own, dtype=torch.float64)},
+        optimiser=make_optimiser(optimiser, learning_rate),
+        terms=terms,
+        record=measure if record else None,
+        record_at=sorted({math.ceil(at / batch_size) for at in record_at}) if record else (),
         compile=compile,
         checkpoint=checkpoint,
+        checkpoint_seconds=checkpoint_seconds,
+        settings={"model": repr(shapes), "side": sprites.side},
         progress=progress,
     )
-    return Models(sprites, trained, tuple(float(beta) for beta in weights), scale)
+    return gather(fitted.params, fitted.records, fitted.losses, fitted.compiled)
+
+
+def _start(shapes: VAE, sweep: Sequence[tuple], device: torch.device) -> Params:
+    """Starting values: every member drawn at its own size from its own seed, then padded to the widest."""
+    drawn = []
+    for _, size, seed in sweep:
+        member = replace(shapes, latent_dim=size)
+        params = member.init(keyed_generator(device, seed, "start"), INIT)
+        drawn.append(member.resize(params, shapes.latent_dim))
+    return {name: torch.stack([params[name] for params in drawn]) for name in drawn[0]}
