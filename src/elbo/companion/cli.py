@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from elbo.companion.errors import DATA, INTERRUPTED, USAGE, CompanionError
+from elbo.companion.errors import DATA, DIFFERENT, INEXACT, INTERRUPTED, USAGE, CompanionError
 
 __all__ = ["app", "main"]
 
@@ -185,6 +185,63 @@ def cite(
         print(citation.cite(found[id], citation.Book.read(project.root, os.environ.get("ELBO_BASEURL", "")), format))
     except ValueError as error:
         raise CompanionError(str(error)) from None
+
+
+@app.command(
+    epilog="Examples: [bold]elbo reproduce kingma-welling-2013-bound.png[/] · "
+    "[bold]elbo reproduce blei-2017-hmc --dry-run[/] · "
+    "[bold]elbo reproduce ~/Downloads/figure.svg --root ~/carving-the-elbo --exact[/]. "
+    "Exit codes: 0 the same numbers, or within tolerance (the output says which); 7 different; "
+    "8 within tolerance where --exact was asked for; 2 no sound record, or not a figure of this book; "
+    "3 the chapter failed; 4 busy; 6 no data; 130 Ctrl-C; 143 terminated."
+)
+def reproduce(
+    figure: Annotated[
+        str, typer.Argument(metavar="FILE|ID", help="A figure's PNG, SVG, PDF or JSON file, from anywhere, or its id.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the record and what differs here; run nothing.")] = False,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="Standard errors that a number may be off, where its table has any.")
+    ] = 4.0,
+    rounding: Annotated[
+        float, typer.Option(min=0, help="Fraction of its column's largest value that any other number may be off.")
+    ] = 1e-5,
+    exact: Annotated[bool, typer.Option("--exact", help="Only the same numbers count: exit code 8 where they are close.")] = False,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda; default: what the record says.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory to write the files of the new figure to.")] = None,
+    timeout: Timeout = None,
+    as_json: Json = False,
+    root: Root = None,
+) -> None:
+    """Make a figure again from the record in its file, and compare the numbers.
+
+    The chapter runs with the recorded parameters, aside of the accepted runs and the built book. Measured times are not compared.
+    """
+    from elbo.companion import differences, verdict
+    from elbo.companion import reproduce as again
+    from elbo.companion.paths import find_project
+    from elbo.companion.progress import Display
+
+    project = find_project(root)
+    source = again.find(project, figure)
+    plan = again.make_plan(project, source, _device(device))
+    before = differences.before(project, source.record, plan)
+    if not as_json:
+        print("\n".join(verdict.describe(source, plan, before)))
+    outcome = None
+    if not dry_run:
+        with Display() as display:
+            files = again.rerun(project, source, plan, display, timeout)
+        outcome = again.compared(source, files, tolerance, rounding)
+        if out:
+            again.write_files(source.record.id, files, out)
+    if as_json:
+        print(json.dumps(verdict.as_json(source, plan, before, outcome), indent=1, ensure_ascii=False))
+    elif outcome:
+        print("\n".join(verdict.verdict(source, outcome)))
+    said = outcome.comparison.verdict if outcome else "identical"
+    if said == "different" or (exact and said != "identical"):
+        raise typer.Exit(DIFFERENT if said == "different" else INEXACT)
 
 
 data_app = typer.Typer(

@@ -21,13 +21,14 @@ from typing import Any
 
 from elbo.companion.errors import CompanionError
 
-__all__ = ["FILE_LIMIT", "PACKED_LIMIT", "Record", "pack", "read", "summary"]
+__all__ = ["FILE_LIMIT", "PACKED_LIMIT", "Record", "pack", "parse", "plain", "read", "summary"]
 
 FILE_LIMIT = 64 * 2**20
 """Bytes that a figure's file, or its table once unpacked, may have."""
 PACKED_LIMIT = 64 * 2**10
 """Characters that a packed table may add to a file; of a larger one the file carries a summary."""
 
+_MEMORY = 64 * 2**20
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 _FIELDS = {"parameters": dict, "settings": dict, "environment": dict}
@@ -60,7 +61,7 @@ class Record:
 
 def pack(table: str) -> dict[str, Any]:
     """A table as it goes into the record: ``{"xz": CSV, compressed, in base64}``, or where that is too long ``{"summary": ...}``."""
-    packed = base64.b64encode(lzma.compress(table.encode(), preset=9)).decode()
+    packed = base64.b64encode(lzma.compress(table.encode(), preset=6)).decode()
     return {"xz": packed} if len(packed) <= PACKED_LIMIT else {"summary": summary(table)}
 
 
@@ -78,7 +79,7 @@ def read(path: Path) -> Record:
     Raises:
         CompanionError: the file cannot be read, is none of these, carries no record, or a record that is damaged.
     """
-    name = _plain(path.name)
+    name = plain(path.name)
     try:
         if path.stat().st_size > FILE_LIMIT:
             raise CompanionError(f"{name} has more than {FILE_LIMIT // 2**20} MiB; that is not a figure of this book")
@@ -138,7 +139,7 @@ def parse(text: str) -> Record:
 
 def _unpack(packed: Any, digest: str) -> str:
     try:
-        engine = lzma.LZMADecompressor(memlimit=2 * FILE_LIMIT)
+        engine = lzma.LZMADecompressor(memlimit=_MEMORY)
         content = engine.decompress(base64.b64decode(packed, validate=True), max_length=FILE_LIMIT)
     except (TypeError, ValueError, binascii.Error, lzma.LZMAError, EOFError):
         raise ValueError("its table cannot be unpacked") from None
@@ -218,7 +219,7 @@ def _from_svg(content: bytes) -> str | None:
     return "".join(found) or None
 
 
-def _plain(text: str, limit: int = 200) -> str:
+def plain(text: str, limit: int = 200) -> str:
     """Text from outside, fit for a terminal: no control characters, not endless."""
     text = "".join(c if c.isprintable() else "?" for c in text)
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BUILD", "BUSY", "DATA", "INTERRUPTED", "RUN", "TERMINATED", "USAGE", "CompanionError"]
+__all__ = ["BUILD", "BUSY", "DATA", "DIFFERENT", "INEXACT", "INTERRUPTED", "RUN", "TERMINATED", "USAGE", "CompanionError"]
 
 USAGE = 2
 """The command, a parameter or a profile is wrong; nothing was run."""
@@ -14,6 +14,10 @@ BUILD = 5
 """The chapters ran, the pages did not build."""
 DATA = 6
 """A data set could not be had."""
+DIFFERENT = 7
+"""A figure was made again and its numbers are not the recorded ones."""
+INEXACT = 8
+"""They are within tolerance, and the command was told to take nothing but the same numbers."""
 INTERRUPTED = 130
 """Ctrl-C."""
 TERMINATED = 143

@@ -19,9 +19,10 @@ __all__ = ["Project", "find_project", "hold", "replace_directory", "staging"]
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout: ``_config.yml``, ``_toc.yml`` and ``book/``; everything that is made goes under ``_build/``."""
+    """A checkout: ``_config.yml``, ``_toc.yml`` and ``book/``; everything that is made goes under ``_build/``, or ``made``."""
 
     root: Path
+    made: Path | None = None
 
     @property
     def book(self) -> Path:
@@ -29,7 +30,7 @@ class Project:
 
     @property
     def build(self) -> Path:
-        return self.root / "_build"
+        return self.made or self.root / "_build"
 
     @property
     def html(self) -> Path:

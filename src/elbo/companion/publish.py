@@ -14,7 +14,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from elbo.companion import excerpt
+from elbo.companion import embedded, excerpt
 from elbo.companion.drawn import mismatch
 from elbo.companion.session import Session, current
 
@@ -87,11 +87,12 @@ def bundle(
         "environment": session.environment(),
     }
     text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False)
+    inside = json.dumps({**record, "table": embedded.pack(table)}, sort_keys=True)  # ASCII: a PDF doubles any other text
     about = {"Title": id, "Creator": "Carving the ELBO"}
     files = {
-        "svg": _save(fig, "svg", {**about, "Date": None, "Identifier": id, "Description": caption, "Source": text}).decode(),
-        "pdf": _base64(_save(fig, "pdf", {**about, "CreationDate": None, "Subject": caption, "Keywords": text})),
-        "png": _base64(_save(fig, "png", {**about, "Software": None, "Description": caption, "elbo:record": text})),
+        "svg": _save(fig, "svg", {**about, "Date": None, "Identifier": id, "Description": caption, "Source": inside}).decode(),
+        "pdf": _base64(_save(fig, "pdf", {**about, "CreationDate": None, "Subject": caption, "Keywords": inside})),
+        "png": _base64(_save(fig, "png", {**about, "Software": None, "Description": caption, "elbo:record": inside})),
         "csv": table,
         "json": text + "\n",
     }

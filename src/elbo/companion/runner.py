@@ -38,28 +38,34 @@ class Result:
 
 
 def run_plans(
-    project: Project, plans: list[Plan], jobs: int, display: Display, timeout: int | None = None
+    project: Project,
+    plans: list[Plan],
+    jobs: int,
+    display: Display,
+    timeout: int | None = None,
+    threads: int | None = None,
 ) -> list[Result]:
     """Execute what has to run, ``jobs`` chapters at a time, and return how each ended, in the order of ``plans``.
 
     Args:
         jobs: processes; each chapter gets ``max(1, cores // jobs)`` threads.
         timeout: seconds that one cell may take, ``None`` for no limit.
+        threads: of each chapter, up to the cores, in place of that share.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; every process has been ended.
         CompanionError: SIGTERM (exit code 143); every process has been ended.
     """
-    return asyncio.run(_run_all(project, plans, jobs, display, timeout))
+    return asyncio.run(_run_all(project, plans, jobs, display, timeout, threads))
 
 
 async def _run_all(
-    project: Project, plans: list[Plan], jobs: int, display: Display, timeout: int | None
+    project: Project, plans: list[Plan], jobs: int, display: Display, timeout: int | None, threads: int | None
 ) -> list[Result]:
     places = asyncio.Semaphore(jobs)
     terminated = _cancel_on_sigterm()
     state = commit(project.root)
-    context = Context(project, display, timeout, threads=_threads(jobs), commit=state)
+    context = Context(project, display, timeout, threads=min(threads, cores()) if threads else _threads(jobs), commit=state)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_run_one(context, plan, places)) for plan in plans]
