@@ -52,6 +52,7 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
                 "profile": profile,
                 "source": fingerprint.directory_digest(source),
                 "package": fingerprint.directory_digest(Path(__file__).resolve().parents[1]),
+                "reference": fingerprint.directory_digest(project.root / "data" / "reference"),
                 "lock": fingerprint.lock_digest(project.root),
             }
             if not force and _stamp(stamp) == {**state, "html": _html_marker(project.html)}:
