@@ -22,6 +22,7 @@ from torch import Tensor
 from elbo.densities import LOG_2PI, gaussian_log_prob
 from elbo.inference.aevb import Algorithm, Trained, aevb
 from elbo.inference.sgvb import binarise, log_weight_prior, minibatch_bound, reparameterise
+from elbo.inference.stack import Measure
 from elbo.models.vae import VAE, Params
 from elbo.training import Noise
 
@@ -111,6 +112,7 @@ def wake_sleep(
     binarisation: Literal["grey", "threshold", "fixed", "fresh"] | None = None,
     evaluate_on: Mapping[str, Any] | None = None,
     evaluate_at: Sequence[int] | None = None,
+    measure: Measure | None = None,
     block: int = 100,
     device: str = "auto",
     compile: bool | Literal["auto"] = "auto",
@@ -150,6 +152,7 @@ def wake_sleep(
         binarisation=binarisation,
         evaluate_on=evaluate_on,
         evaluate_at=evaluate_at,
+        measure=measure,
         block=block,
         device=device,
         compile=compile,
