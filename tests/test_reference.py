@@ -1,5 +1,6 @@
 """Reference tables: made by one command, recorded, and refused when they are not what their record says."""
 
+import datetime
 import hashlib
 import json
 
@@ -25,6 +26,7 @@ def test_a_table_is_written_with_its_record_and_read_back(folder):
     about = json.loads((path / "one.json").read_text())
     assert about["sha256"] == hashlib.sha256((path / "one.csv").read_bytes()).hexdigest()
     assert about["command"] == "python -m elbo.reference toy-2013 one" and about["rows"] == 2
+    assert datetime.datetime.fromisoformat(about["finished"]).tzinfo is not None
     two = json.loads((path / "two.json").read_text())
     assert (about["commit"], about["dirty"]) == (two["commit"], two["dirty"])
     assert reference.loaded() == {"toy-2013/one": about["sha256"]}

@@ -8,6 +8,7 @@ thin line behind the reader's own run. Any table is made again by one command::
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import hashlib
 import importlib
@@ -72,7 +73,7 @@ def loaded() -> dict[str, str]:
 
 
 def record(chapter: str, name: str) -> dict:
-    """How the table was made: command, commit, versions, device, threads, seconds, sha256 of the CSV."""
+    """How the table was made: command, commit, versions, device, threads, date, seconds, sha256 of the CSV."""
     return json.loads((directory() / chapter / f"{name}.json").read_text())
 
 
@@ -110,6 +111,7 @@ def make(chapter: str, name: str) -> Path:
         "rows": len(table),
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "seconds": round(seconds, 1),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **environment(),
         **checkout,
     }
