@@ -142,29 +142,52 @@ def build(
         )
 
 
-@app.command(epilog="Example: [bold]elbo figures --profile smoke --json[/]. " + _EXIT_CODES)
-def figures(profile: ProfileName = "quick", as_json: Json = False, root: Root = None) -> None:
-    """List the figures of the accepted runs: id, chapter, caption."""
+@app.command(
+    epilog="Examples: [bold]elbo figures --profile smoke[/] · [bold]elbo figures --format bibtex > figures.bib[/]. "
+    + _EXIT_CODES
+)
+def figures(
+    profile: ProfileName = "quick",
+    format: Annotated[
+        str | None,
+        typer.Option(help="What to print: json (everything), or citations as text, bibtex, ris or csl-json; default: a list."),
+    ] = None,
+    as_json: Json = False,
+    root: Root = None,
+) -> None:
+    """List the figures of the accepted runs, one a line: id, and the question that the figure answers."""
+    from elbo.companion import citation
     from elbo.companion.listing import published_figures
     from elbo.companion.paths import find_project
     from elbo.companion.profiles import load_profile
 
     project = find_project(root)
+    if format not in (None, "json", *citation.FORMATS):
+        raise CompanionError(f"there is no format {format!r}; choose one of {', '.join(citation.FORMATS)}, json")
     rows = published_figures(project, load_profile(project, profile).name)
-    if as_json:
+    if as_json or format == "json":
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
     if not rows:
         raise CompanionError(
             f"no chapter has an accepted run of the profile {profile}; run `elbo build --profile {profile}` first"
         )
-    _table(["id", "chapter", "caption"], [[row["id"], row["chapter"], row["caption"]] for row in rows])
+    if format:
+        cited = [(row["record"], row["run"].get("finished", "")) for row in rows]
+        print(citation.cite_all(cited, _book(project), format), end="")
+        return
+    width = max(len(row["id"]) for row in rows)
+    for row in rows:  # one a line whatever the width of the terminal, for grep
+        print(f"{row['id']:{width}}  {citation.question(row['caption'])}")
 
 
-@app.command(epilog="Example: [bold]elbo cite kingma-welling-2013-bound --format bibtex[/]")
+@app.command(
+    epilog="Examples: [bold]elbo cite kingma-welling-2013-bound[/] · "
+    "[bold]elbo cite kingma-welling-2013-bound --format bibtex[/]"
+)
 def cite(
     id: Annotated[str, typer.Argument(metavar="ID", help="Figure, as `elbo figures` lists it.")],
-    format: Annotated[str, typer.Option(help="text, bibtex or ris.")] = "text",
+    format: Annotated[str, typer.Option(help="text, bibtex, ris or csl-json.")] = "text",
     profile: ProfileName = "quick",
     root: Root = None,
 ) -> None:
@@ -176,13 +199,13 @@ def cite(
     from elbo.companion.profiles import load_profile
 
     project = find_project(root)
-    found = {row["id"]: row["record"] for row in published_figures(project, load_profile(project, profile).name)}
+    found = {row["id"]: row for row in published_figures(project, load_profile(project, profile).name)}
     if id not in found:
         raise CompanionError(
             f"no accepted run of the profile {profile} has a figure {id!r}{nearest(id, found)}; `elbo figures` lists them"
         )
     try:
-        print(citation.cite(found[id], citation.Book.read(project.root, os.environ.get("ELBO_BASEURL", "")), format))
+        print(citation.cite(found[id]["record"], _book(project), format, found[id]["run"].get("finished", "")))
     except ValueError as error:
         raise CompanionError(str(error)) from None
 
@@ -303,6 +326,17 @@ def main(arguments: list[str] | None = None) -> int:
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code
         return _say("interrupted: the chapters that were running were stopped, the accepted runs are untouched", code)
     return code
+
+
+def _book(project):
+    """The book as ``CITATION.cff`` has it, at the address of ELBO_BASEURL or of ``_config.yml``."""
+    import yaml
+
+    from elbo.companion import citation
+
+    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8")) or {}
+    address = os.environ.get("ELBO_BASEURL") or (config.get("html") or {}).get("baseurl") or ""
+    return citation.Book.read(project.root, address)
 
 
 def _say(sentence: str, code: int) -> int:

@@ -54,8 +54,9 @@ def legend(record: dict, run: dict, place: Place, book: citation.Book | None) ->
     parts = [f'<p class="elbo-figure-files">{permalink} {" ".join(links)}</p>']
     if book:
         parts.append(_details("cite", id, _citations(record, run, place, book)))
-    command = _block("Make it again", record["command"], "command")
-    parts.append(_details("run", id, command + _table(_facts(record, run, place, book))))
+    commands = _block("Make it again", record["command"], "command")
+    commands += _block("Make it again and compare", f"elbo reproduce {id}", "command")
+    parts.append(_details("run", id, commands + _table(_facts(record, run, place, book))))
     return f'<div class="elbo-figure-legend">{"".join(parts)}</div>'
 
 
