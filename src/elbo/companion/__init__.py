@@ -1,13 +1,14 @@
 """The publishing wing: run a chapter, accept or refuse the run, build the book, publish a figure with its record.
 
-It knows nothing of the mathematics. A chapter uses these names: :func:`begin`, :func:`settled`, :func:`figure`, :func:`source`, :func:`end`.
+It knows nothing of the mathematics. A chapter uses these names: :func:`begin`, :func:`settled`, :func:`figure`, :func:`source`,
+:func:`checkpoint`, :func:`end`.
 """
 
 from importlib import import_module
 
-__all__ = ["begin", "end", "figure", "settled", "source"]
+__all__ = ["begin", "checkpoint", "end", "figure", "settled", "source"]
 
-_HOME = {"begin": "session", "end": "session", "settled": "session", "figure": "publish", "source": "excerpt"}
+_HOME = {"begin": "session", "checkpoint": "session", "end": "session", "settled": "session", "figure": "publish", "source": "excerpt"}
 
 
 def __getattr__(name: str):

@@ -48,6 +48,10 @@ class Project:
         """Where the accepted runs of a profile lie, one directory a chapter."""
         return self.build / "runs" / profile
 
+    def checkpoints(self, chapter: str, fingerprint: str) -> Path:
+        """What an unfinished run with this fingerprint has saved of its long computations."""
+        return self.build / "checkpoints" / chapter / fingerprint[:16]
+
     def failed(self, chapter: str) -> Path:
         """The notebook of the last failed run of a chapter, as far as it came."""
         return self.build / "failed" / f"{chapter}.ipynb"

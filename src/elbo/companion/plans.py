@@ -40,6 +40,11 @@ class Plan:
         return self.chapter.key
 
     @property
+    def fingerprint(self) -> str:
+        """The same for two plans that would run the same chapter in the same way."""
+        return fingerprint.digest(self.inputs)
+
+    @property
     def notebook(self) -> Path:
         return self.destination / f"{self.key}.ipynb"
 

@@ -89,6 +89,7 @@ def _environment(context: Context, plan: Plan, run_id: str, scratch: str) -> dic
         "overrides": plan.given,
         **context.commit,
         "lock_sha256": plan.inputs["lock"],
+        "checkpoints": str(context.project.checkpoints(plan.key, plan.fingerprint).absolute()),
     }
     return {
         **os.environ,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,9 @@ async def _execute(context: Context, plan: Plan, folder: Path) -> float:
         result = nbformat.read(executed, as_version=4)
         if (reason := accept.refusal(result, key)) is None:
             project.failed(key).unlink(missing_ok=True)
-            return place(project, plan, result, context.commit, context.threads, folder / "run")
+            seconds = place(project, plan, result, context.commit, context.threads, folder / "run")
+            shutil.rmtree(project.checkpoints(key, plan.fingerprint), ignore_errors=True)
+            return seconds
         said = f"{key} was refused: {reason}; mend the chapter and run it again"
     else:
         said = sentence(plan, last, status, context, log)

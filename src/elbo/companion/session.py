@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from elbo.companion.record import environment
 
-__all__ = ["SENTINEL", "Session", "begin", "current", "end", "settled"]
+__all__ = ["SENTINEL", "Session", "begin", "checkpoint", "current", "end", "settled"]
 
 SENTINEL = "elbo: chapter {} complete"
 """What the last cell of a chapter prints; a run without it is not accepted."""
@@ -79,6 +80,33 @@ def settled(**values) -> None:
     They stand in the record of every figure published afterwards, beside the parameters as they were given.
     """
     current().settings |= {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def checkpoint(name: str) -> Path | None:
+    """Where a long computation of the chapter keeps its state: pass it to what it calls as ``checkpoint``.
+
+    The file lies under ``_build/checkpoints/<chapter>/``, in a directory for exactly this run: another parameter, another
+    text, package or data set has another directory. It survives whatever ends the run early, so that the same command goes
+    on where it was, and is removed when the chapter has ended well.
+
+    Args:
+        name: one for each computation of the chapter, letters, digits, hyphens and underscores.
+
+    Returns:
+        The path, whose directory exists; ``None`` where the chapter was not started by ``elbo run`` or ``elbo build`` (a notebook
+        run by hand has no run to go on with).
+
+    Raises:
+        ValueError: a name that is not a plain one.
+    """
+    if not name or not all(c.isalnum() or c in "-_" for c in name):
+        raise ValueError(f"a checkpoint is called by letters, digits, hyphens and underscores, got {name!r}")
+    given = json.loads(os.environ.get("ELBO_RUN", "{}"))
+    if given.get("chapter") != current().chapter or "checkpoints" not in given:
+        return None
+    folder = Path(given["checkpoints"])
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.ckpt"
 
 
 def current() -> Session:
