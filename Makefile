@@ -5,12 +5,14 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BOOK_HTML = $(if $(wildcard _build/html/book/index.html),--book _build/html)
 
-.PHONY: book test bench env clean help
+.PHONY: book test browser bench env clean help
 
 help:
 	@echo "make book   set up, run the chapters (PROFILE=$(PROFILE), JOBS=$(JOBS)), build the HTML"
 	@echo "make test   set up, run the tests"
+	@echo "make browser  set up, check the built pages in Chromium (which must be installed)"
 	@echo "make env    set up only"
 	@echo "make bench  set up, run the benchmarks"
 	@echo "make clean  remove _build (make distclean: and the environment)"
@@ -20,6 +22,10 @@ book: $(STAMP)
 
 test: $(STAMP)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+
+browser: $(STAMP)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[browser]'
+	@ELBO_BROWSER=required OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser -n auto --maxprocesses 4 --dist loadgroup $(BOOK_HTML)
 
 env: $(STAMP)
 

@@ -26,9 +26,20 @@
       }
     }
   };
+  // On paper nothing stays folded; afterwards the page is as the reader left it.
+  const unfold = (print) => {
+    const folded = print ? ".bd-article .cell details:not([open])" : ".bd-article details[data-opened-to-print]";
+    for (const details of document.querySelectorAll(folded)) {
+      details.open = print;
+      details.toggleAttribute("data-opened-to-print", print);
+    }
+  };
+  matchMedia("print").addEventListener("change", (event) => unfold(event.matches));
+
   let waiting = 0;
   const soon = () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(settle); };
   addEventListener("load", soon);
   addEventListener("resize", soon);
+  document.fonts.addEventListener("loadingdone", soon); // formulas change their width with their letters
   document.addEventListener("toggle", soon, true); // a <details> that opens changes what fits
 })();

@@ -66,7 +66,7 @@ def _finish(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict:
-    """Register the repairs, after everything else has had its say."""
+    """Register the repairs: after everything else has written its part of a page, before anything counts or packs the files."""
     app.connect("html-page-context", _context, priority=990)
-    app.connect("build-finished", _finish, priority=990)
+    app.connect("build-finished", _finish, priority=10)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
