@@ -63,7 +63,9 @@ def test_the_loop_is_autograd_and_torch_optim_on_the_same_minibatches(data, opti
     assert gap({n: p[0] for n, p in fitted.params.items()}, params) < 1e-10
 
 
-@pytest.mark.parametrize("optimiser", [Adagrad((0.05, 0.02)), Adam((0.01, 0.002))])
+@pytest.mark.parametrize(
+    "optimiser", [Adagrad((0.05, 0.02)), Adam((0.01, 0.002)), Adam((0.05, 0.02), stages=((2, 0.5), (4, 0.1)))]
+)
 def test_the_plain_and_the_fused_optimiser_agree(optimiser):
     params, state = start(2), optimiser.init(start(2))
     fused, fused_state = start(2), optimiser.init(start(2))
@@ -75,6 +77,31 @@ def test_the_plain_and_the_fused_optimiser_agree(optimiser):
     assert gap(params, fused) < 1e-12
     assert gap(state, fused_state) < 1e-12
     assert gap(params, start(2)) > 0.01
+
+
+def test_the_stages_of_adam_are_torchs_multistep_schedule():
+    ours = Adam(0.05, 0.8, 0.95, 1e-4, stages=((2, 0.5), (5, 0.1)))
+    params, state = start(1), ours.init(start(1))
+    leaves = {name: p.clone().requires_grad_() for name, p in start(1).items()}
+    theirs = torch.optim.Adam(leaves.values(), lr=0.05, betas=(0.8, 0.95), eps=1e-4)
+    schedule = torch.optim.lr_scheduler.LambdaLR(theirs, lambda step: 1.0 if step < 2 else 0.5 if step < 5 else 0.1)
+    for step in range(8):
+        grads = start(1, seed=100 + step)
+        ours.fused_update(params, grads, state)
+        for name, leaf in leaves.items():
+            leaf.grad = grads[name].clone()
+        theirs.step()
+        schedule.step()
+    assert gap(params, leaves) < 1e-12
+
+
+def test_an_optimiser_is_taken_as_it_is_and_wrong_stages_are_refused():
+    assert training.make_optimiser(Adam(0.3)) == Adam(0.3)
+    with pytest.raises(ValueError, match="do not pass another beside it"):
+        training.make_optimiser(Adam(0.3), 0.1)
+    for stages in (((4, 0.5), (2, 0.1)), ((2, 0.0),)):
+        with pytest.raises(ValueError, match="rising after and positive factor"):
+            Adam(0.3, stages=stages)
 
 
 @pytest.mark.parametrize("kind", [Adagrad, Adam])

@@ -56,6 +56,7 @@ _MEANING = {
     # representations
     "beta-vae": (BLUE, "-", "o"),
     "vae": (VERMILION, "--", "s"),
+    "iwae": (BLUE, "-", "o"),
     "pca": (GREEN, "-.", "^"),
     "ica": (PURPLE, ":", "D"),
 }

@@ -69,12 +69,20 @@ class Adam:
     Attributes:
         learning_rate: :math:`\eta`; one number, or one for each member of the stack.
         beta1, beta2, eps: as above.
+        stages: how the learning rate changes, ``(after, factor)`` in order of ``after``: once that many steps are taken
+            it is :math:`\eta` times ``factor``. Empty: it never changes.
     """
 
     learning_rate: float | tuple[float, ...] = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
+    stages: tuple[tuple[int, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        starts = [after for after, _ in self.stages]
+        if starts != sorted(set(starts)) or any(factor <= 0 for _, factor in self.stages):
+            raise ValueError(f"stages must be (after, factor) with rising after and positive factor, got {self.stages}")
 
     def init(self, params: Params) -> State:
         """Both moments of every parameter and the number of steps taken, at zero."""
@@ -85,6 +93,10 @@ class Adam:
         """One step in place, in plain operations that compile and capture; ``rate`` is ``(members,)``."""
         steps = state["steps"].add_(1)
         dtype = next(iter(params.values())).dtype
+        factor = torch.ones_like(steps)
+        for after, changed in self.stages:  # on the device: a captured step must see it change
+            factor = torch.where(steps > after, changed, factor)
+        rate = rate * factor.to(dtype)
         correct1, correct2 = (1 - self.beta1**steps).to(dtype), (1 - self.beta2**steps).to(dtype)
         for name, param in params.items():
             first, second, grad = state[f"first/{name}"], state[f"second/{name}"], grads[name]
@@ -96,6 +108,7 @@ class Adam:
     def fused_update(self, params: Params, grads: Params, state: State) -> None:
         """The same step through torch's fused kernel on the CPU."""
         steps = [state["steps"].add_(1)] * len(params)
+        factor = ([1.0] + [changed for after, changed in self.stages if state["steps"] > after])[-1]
         for rate, pick in _by_rate(self.learning_rate, params):
             torch._fused_adam_(
                 [pick(p) for p in params.values()],
@@ -104,7 +117,7 @@ class Adam:
                 [pick(state[f"second/{n}"]) for n in params],
                 [],
                 steps,
-                lr=rate,
+                lr=rate * factor,
                 beta1=self.beta1,
                 beta2=self.beta2,
                 weight_decay=0.0,
@@ -114,13 +127,21 @@ class Adam:
             )
 
 
-def make_optimiser(name: str, learning_rate: float | Sequence[float] | None = None) -> Adagrad | Adam:
+def make_optimiser(
+    name: str | Adagrad | Adam, learning_rate: float | Sequence[float] | None = None
+) -> Adagrad | Adam:
     """The optimiser of a name, ``"adagrad"`` or ``"adam"``; ``None`` takes its default learning rate.
 
+    An :class:`Adagrad` or :class:`Adam` is taken as it is, with its own learning rate.
+
     Raises:
-        ValueError: another name, or a learning rate that is not positive.
+        ValueError: another name, a learning rate that is not positive, or one beside an optimiser that has its own.
     """
     kinds = {"adagrad": Adagrad, "adam": Adam}
+    if isinstance(name, (Adagrad, Adam)):
+        if learning_rate is not None:
+            raise ValueError(f"the optimiser has a learning rate, {name.learning_rate}; do not pass another beside it")
+        return name
     if name not in kinds:
         raise ValueError(f"optimiser must be 'adagrad' or 'adam', got {name!r}")
     if learning_rate is None:

@@ -3,6 +3,7 @@
 Each function answers one figure with a tidy table of exactly the numbers that are drawn.
 """
 
+from elbo.experiments.kingma_welling_2013 import deep
 from elbo.experiments.kingma_welling_2013.bound import bound, final_bound, signs_of_overfitting
 from elbo.experiments.kingma_welling_2013.gradients import at_the_posterior, gradient_noise
 from elbo.experiments.kingma_welling_2013.noise import estimator_noise
@@ -17,6 +18,7 @@ __all__ = [
     "Settings",
     "at_the_posterior",
     "bound",
+    "deep",
     "describe",
     "estimator_noise",
     "final_bound",
