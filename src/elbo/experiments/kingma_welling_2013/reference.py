@@ -22,6 +22,7 @@ from elbo.experiments.kingma_welling_2013.evidence import (
     evidence_by_estimators,
     evidence_curve,
 )
+from elbo.experiments.kingma_welling_2013.deep import burda, burda_training
 from elbo.experiments.kingma_welling_2013.training import schedule
 from elbo.inference.aevb import aevb
 from elbo.inference.wake_sleep import wake_sleep
@@ -141,6 +142,8 @@ def evidence_at_scale(
 
 
 REFERENCE = {
+    "burda": burda,
+    "burda-training": burda_training,
     "bound-mnist": lambda: bound_at_scale("mnist"),
     "bound-frey": lambda: bound_at_scale("frey"),
     "marginal-likelihood-1000": lambda: evidence_at_scale(1000),
