@@ -165,7 +165,7 @@ def test_the_reference_run_ends_in_its_tables(small_burda):
     assert table.published.notna().sum() == 2
     assert (last.published[1], last.published[5]) == (86.76, 85.54)
     np.testing.assert_allclose(last.gap, last.nll - last.published, atol=1e-3)
-    assert list(training[training.trained_with == 5].epoch) == pytest.approx([6.25 * i for i in range(17)], abs=1)
+    assert list(training[training.trained_with == 5].epoch) == pytest.approx([12.5 * i for i in range(9)], abs=1)
     for _, rows in training.groupby("trained_with"):
         assert rows.bound.iloc[-1] > rows.bound.iloc[0] + 100
     assert {"burda", "burda-training"} <= set(REFERENCE)

@@ -54,12 +54,12 @@ class Burda:
             ``coarse`` draws, see :func:`two_phase`.
     """
 
-    epochs: int = 40
+    epochs: int = 16
     batch_size: int = 100
     rates: tuple[float, ...] = tuple(2e-4 * round(10 ** (1 - i / 7), 1) for i in range(8))
-    images: int = 1000
+    images: int = 400
     draws: int = 5000
-    coarse: int = 100
+    coarse: int = 50
 
     def optimiser(self, data: int) -> Adam:
         """Adam with these learning rates in stages of equal length, for a training set of ``data`` images."""
@@ -242,7 +242,7 @@ def _burda_models(settings: Burda, trained_with: Sequence[int]) -> dict[int, Tra
             batch_size=settings.batch_size,
             optimiser=settings.optimiser(len(train)),
             evaluate_on={"test": test},
-            evaluate_at=[round(i * samples / 16) for i in range(17)],
+            evaluate_at=[round(i * samples / len(settings.rates)) for i in range(len(settings.rates) + 1)],
             device="cpu",
             checkpoint=reference.scratch(CHAPTER, f"burda-{k}"),
         )
