@@ -1,6 +1,8 @@
 """Every labelled equation of the book is evaluated by a test, and no test claims an equation that the book does not have.
 
 A test says which equation it checks by ``@pytest.mark.equation("eq-<chapter>-<slug>")``; the label in the book is the same word.
+Pages and tests are read here by plain expressions, apart from :mod:`elbo.companion.equations`, which builds the page of checks:
+the two must agree.
 """
 
 import ast
@@ -8,6 +10,9 @@ import re
 from pathlib import Path
 
 import pytest
+
+from elbo.companion import equations
+from elbo.companion.paths import Project
 
 TESTS = Path(__file__).parent
 BOOK = TESTS.parent / "book"
@@ -47,6 +52,16 @@ def test_every_check_belongs_to_an_equation_of_the_book():
     known = labels()
     stale = {label: test for label, test in checks().items() if label not in known}
     assert not stale, f"the book has no such equations: {stale}"
+
+
+def test_the_page_of_checks_shows_the_same_equations_and_tests():
+    found = equations.labels(Project(TESTS.parent))
+    assert {label: f"{page.removeprefix('book/')}.md" for label, page in found.items()} == labels()
+    shown = equations.checks(TESTS)
+    assert set(shown) == set(checks()) and labels()
+    for label, tests in shown.items():
+        for check in tests:
+            assert check.source.startswith("@") and f'"{label}"' in check.source and f"def {check.test}(" in check.source
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in BOOK.glob("*.md")))

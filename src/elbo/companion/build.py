@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from elbo.companion import fingerprint
+from elbo.companion.equations import RESULTS
 from elbo.companion.errors import BUILD, TERMINATED, CompanionError
 from elbo.companion.paths import Project, hold, replace_directory, staging
 from elbo.companion.plans import Plan
@@ -54,6 +55,7 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
                 "package": fingerprint.directory_digest(Path(__file__).resolve().parents[1]),
                 "reference": fingerprint.directory_digest(project.root / "data" / "reference"),
                 "lock": fingerprint.lock_digest(project.root),
+                "reference": fingerprint.directory_digest(project.root / "data" / "reference"),
             }
             if not force and _stamp(stamp) == {**state, "html": _html_marker(project.html)}:
                 display.say("pages: up to date")
@@ -88,6 +90,7 @@ def stage(project: Project, profile: str, plans: list[Plan], tree: Path) -> None
     for pattern in _TOP_LEVEL:
         for path in project.root.glob(pattern):
             shutil.copy2(path, tree / path.name)
+    _stage_checks(project, tree / "tests")
     for plan in plans:
         notebook = nbformat.read(plan.notebook, as_version=4)
         show_parameters(notebook, plan.chapter, plan.parameters, profile)
@@ -102,6 +105,18 @@ def stage(project: Project, profile: str, plans: list[Plan], tree: Path) -> None
     _write_yaml(
         tree / "_config.yml", _config(yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8")))
     )
+
+
+def _stage_checks(project: Project, folder: Path) -> None:
+    """The tests that evaluate equations, for the pages to show, and what their last run made of them where that is known."""
+    for path in sorted((project.root / "tests").rglob("test_*.py")):
+        if "mark.equation" in (text := path.read_text(encoding="utf-8")):
+            target = folder / path.relative_to(project.root / "tests")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+    outcomes = project.build / RESULTS
+    if folder.is_dir() and outcomes.is_file():
+        shutil.copy2(outcomes, folder / RESULTS)
 
 
 def _config(config: dict[str, Any]) -> dict[str, Any]:

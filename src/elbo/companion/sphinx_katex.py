@@ -76,6 +76,7 @@ def visit_math_block(translator: HTML5Translator, node: nodes.math_block) -> Non
     if node["number"]:
         translator.body.append(f'<span class="eqno">({get_node_equation_number(translator, node)})')
         translator.add_permalink_ref(node, "Link to this equation")
+        translator.body.append(node.get("beside", ""))  # HTML that another extension wants beside the number
         translator.body.append("</span>")
     translator.body.append(html + "</div>\n")
     raise nodes.SkipNode
