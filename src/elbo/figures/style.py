@@ -1,7 +1,8 @@
 """One look for the whole book: colours by meaning, sizes for the width of a page, labels on the lines.
 
-Figures draw on opaque white. The series colours are four of Okabe and Ito's that keep a contrast of 3:1 on white, and black
-and grey; every colour comes with a marker and a line style, so that a grey print still tells them apart.
+Figures draw on opaque white, in the dark theme too. The series colours are four of Okabe and Ito's that keep a contrast of 3:1 on
+white, and black and grey. The four are about equally dark, so every colour comes with a marker and a line style: what shares a panel
+(:data:`TOGETHER`) differs in one of these as well, and a grey print still tells the lines apart (:mod:`elbo.figures.sight`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
-__all__ = ["COLOUR", "GUIDE", "LINE", "MARKER", "REFERENCE", "WIDTH", "band", "end_labels", "guide", "images", "new", "panel"]
+__all__ = [
+    "COLOUR", "GUIDE", "LINE", "MARKER", "REFERENCE", "TOGETHER", "WIDTH",
+    "band", "end_labels", "guide", "images", "new", "panel",
+]
 
 WIDTH = 7.4
 """Width of a figure in inches: the text column of the page at 100 %."""
@@ -28,7 +32,7 @@ BLACK, GREY = "#222222", "#6b6b6b"
 _MEANING = {
     # data splits
     "train": (BLUE, "-", "o"),
-    "test": (VERMILION, "-", "s"),
+    "test": (VERMILION, "--", "s"),
     # algorithms
     "aevb": (BLUE, "-", "o"),
     "wake-sleep": (GREEN, "--", "s"),
@@ -48,7 +52,7 @@ _MEANING = {
     "inclusive": (VERMILION, "--", "s"),
     # terms of the bound
     "elbo": (BLACK, "-", "o"),
-    "reconstruction": (GREEN, "-", "s"),
+    "reconstruction": (GREEN, (0, (7, 1.5)), "s"),
     "mutual information": (BLUE, "-", "o"),
     "marginal kl": (VERMILION, "--", "^"),
     "average kl": (PURPLE, "-.", "D"),
@@ -67,6 +71,19 @@ LINE = {name: look[1] for name, look in _MEANING.items()}
 """Line style that goes with :data:`COLOUR`."""
 MARKER = {name: look[2] for name, look in _MEANING.items()}
 """Marker that goes with :data:`COLOUR`."""
+
+TOGETHER = (
+    ("train", "test"),
+    ("aevb", "wake-sleep", "mcem"),
+    ("cavi", "svi", "gibbs"),
+    ("vb", "ep", "laplace", "hmc", "exact"),
+    ("p", "exclusive", "inclusive"),
+    ("p", "q"),
+    ("elbo", "reconstruction", "mutual information", "marginal kl", "average kl", "log n"),
+    ("vae", "iwae"),
+    ("beta-vae", "vae", "pca", "ica"),
+)
+"""Which meanings are drawn in one panel somewhere in the book; add to it where a new figure brings others together."""
 
 GUIDE = {"color": "#8a8a8a", "linewidth": 0.9, "linestyle": (0, (2, 2)), "zorder": 1}
 """Keyword arguments of a line that helps to read and carries no data."""

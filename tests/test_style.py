@@ -1,0 +1,79 @@
+"""The book's colours: seen by readers who are colour-blind, printed in grey, in the light and in the dark theme."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from elbo.figures import sight, style
+
+PALETTE = (style.BLUE, style.GREEN, style.VERMILION, style.PURPLE, style.BLACK, style.GREY)
+PAIRS = sorted({pair for group in style.TOGETHER for pair in combinations(sorted(group), 2)})
+CAN_BE_TOLD = 10.0  # CIE L*a*b* units: four times what can just be seen
+GREY_CAN_BE_TOLD = 20.0  # units of L* without any other help
+
+
+@pytest.mark.parametrize("kind", [None, *sight.KINDS])
+@pytest.mark.parametrize(("one", "other"), combinations(PALETTE, 2))
+def test_any_two_colours_differ_for_every_reader(one, other, kind):
+    assert sight.difference(one, other, kind) >= CAN_BE_TOLD
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_lines_of_one_panel_differ_in_grey_or_in_their_dashes(one, other):
+    darker = sight.lightness_difference(style.COLOUR[one], style.COLOUR[other]) >= GREY_CAN_BE_TOLD
+    assert darker or style.LINE[one] != style.LINE[other]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_points_of_one_panel_differ_in_grey_or_in_their_shape(one, other):
+    darker = sight.lightness_difference(style.COLOUR[one], style.COLOUR[other]) >= GREY_CAN_BE_TOLD
+    assert darker or style.MARKER[one] != style.MARKER[other]
+
+
+@pytest.mark.parametrize("colour", PALETTE)
+def test_lines_stand_out_from_the_figure_in_both_themes(colour):
+    """The dark theme dims images: brightness 0.8, then contrast 1.2 about the middle. That is a map of each channel."""
+    assert sight.contrast(colour, "#ffffff") >= 3
+    assert sight.contrast(dimmed(colour), dimmed("#ffffff")) >= 3
+
+
+@pytest.mark.parametrize("colour", [style.BLUE, style.BLACK, style.GREY])
+def test_text_in_these_colours_can_be_read_at_any_size(colour):
+    assert sight.contrast(colour, "#ffffff") >= 4.5
+
+
+def dimmed(colour: str) -> str:
+    value = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) * 0.8
+    return "#" + "".join(f"{int(round(channel)):02x}" for channel in np.clip((value - 127.5) * 1.2 + 127.5, 0, 255))
+
+
+@pytest.mark.parametrize("kind", sight.KINDS)
+def test_simulated_sight_keeps_greys(kind):
+    np.testing.assert_allclose(np.sum(sight.KINDS[kind], axis=1), 1.0, atol=2e-6)
+    assert sight.difference("#777777", "#777777", kind) == 0
+
+
+def test_red_and_green_that_are_confused_are_reported_as_confused():
+    """A red and a green: far apart, except for a reader without M-cones."""
+    red, green = "#c04040", "#688038"
+    assert sight.difference(red, green) > 40
+    assert sight.difference(red, green, "deuteranopia") < 15
+    assert sight.difference("#0072B2", "#009E73", "tritanopia") < sight.difference("#0072B2", "#009E73")
+
+
+def test_lightness_and_contrast_at_known_values():
+    assert sight.lightness("#ffffff") == pytest.approx(100, abs=1e-4)
+    assert sight.lightness("#777777") == pytest.approx(50.03, abs=0.01)  # CSS Color 4: lab(50.034% 0 0)
+    assert sight.contrast("#000000", "#ffffff") == pytest.approx(21, abs=1e-4)
+    assert sight.contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)  # the lightest grey that passes for text
+    assert sight.difference("#ff0000", "#ff0000") == 0
+    lab = sight._lab(sight._linear("#ff0000"))
+    np.testing.assert_allclose(lab, [53.24, 80.09, 67.20], atol=0.02)  # sRGB red, D65
+
+
+def test_a_colour_by_name_is_refused():
+    with pytest.raises(ValueError, match="to_hex"):
+        sight.lightness("red")
