@@ -50,13 +50,14 @@ HISTORY = ["seed", "latent_dim", "beta", "samples", "split", "bound", "se"]
 
 class Algorithm(NamedTuple):
     """What another algorithm changes in :func:`aevb`: ``loss`` and ``terms`` as :func:`elbo.training.fit` takes them,
-    noise and scalars beside its own, and the name that its checkpoints carry."""
+    noise and scalars beside its own, the name that its checkpoints carry, and what it makes of the starting values."""
 
     name: str
     loss: Callable[..., Tensor]
     terms: Callable[..., dict[str, Tensor]]
     noise: dict[str, Noise]
     scalars: dict[str, Tensor]
+    start: Callable[[Params], Params] = lambda params: params
 
 
 @dataclass(frozen=True)
@@ -187,8 +188,9 @@ def aevb(
         return [row | {"samples": step * batch_size} for row in stack.evaluate(model, params, members, splits, measure)]
 
     fitted = fit(
+    start = stack.start(model, members, init_scale, images)
         loss,
-        stack.start(model, members, init_scale, images),
+        other.start(start) if other else start,
         images,
         seeds=seeds,
         steps=steps,
