@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from elbo.figures import style
 
-__all__ = ["factor_responses", "over_beta", "posterior_paths", "proxies", "scores", "traversals"]
+__all__ = ["factor_responses", "over_beta", "over_training", "posterior_paths", "proxies", "scores", "traversals"]
 
 BETA, PRIOR = style.COLOUR["beta-vae"], style.COLOUR["vae"]
 SHAPES = {1: ("square", "-"), 2: ("ellipse", "--"), 3: ("heart", ":")}
@@ -54,9 +54,10 @@ def posterior_paths(table: pd.DataFrame) -> Figure:
 
 
 def scores(table: pd.DataFrame) -> Figure:
-    """Figure 6 (left): score of every representation, a panel each classifier, with the paper's numbers."""
+    """Figure 6 (left): score of every representation, a panel each classifier, with the paper's numbers (black ticks) and
+    the reference run's (small diamonds below)."""
     names = list(table.sort_values("row")["representation"].drop_duplicates())
-    figure, (panels,) = style.new(1, 2, height=3.3, sharey=True)
+    figure, (panels,) = style.new(1, 2, height=3.5, sharey=True)
     titles = {"softmax": "classifier fitted to the end", "adagrad": "classifier stopped early"}
     for axes, (classifier, title) in zip(panels, titles.items()):
         part = table[table["classifier"] == classifier].set_index("representation").loc[names].reset_index()
@@ -65,8 +66,14 @@ def scores(table: pd.DataFrame) -> Figure:
         axes.errorbar(part["mean"], y, xerr=2 * part["se"], fmt="none", ecolor="#444444", capsize=2, linewidth=1)
         axes.scatter(part["mean"], y, c=colours, s=34, zorder=3)
         axes.scatter(part["paper"], y, marker="|", s=150, color="black", linewidth=1.5, zorder=2)
-        style.guide(axes.axvline(0.25, **style.GUIDE))
-        axes.annotate("chance", (0.25, len(part) - 0.55), xytext=(3, 0), textcoords="offset points", fontsize=8,
+        kept = part.dropna(subset=["reference_mean"])
+        if len(kept):
+            low = kept["reference_row"]
+            axes.errorbar(kept["reference_mean"], low, xerr=2 * kept["reference_se"], fmt="none", ecolor=style.GREY, linewidth=0.8)
+            axes.scatter(kept["reference_mean"], low, c="white", edgecolors=style.GREY, marker="D", s=14, linewidths=0.9, zorder=3)
+        chance = part["chance"].iloc[0]
+        style.guide(axes.axvline(chance, **style.GUIDE))
+        axes.annotate("chance", (chance, len(part) - 0.55), xytext=(3, 0), textcoords="offset points", fontsize=8,
                       color=style.GREY, va="center")  # fmt: skip
         axes.set_yticks(y, names)
         axes.set_xlim(0.12, 1.03)
@@ -89,6 +96,10 @@ def over_beta(table: pd.DataFrame) -> Figure:
             axes.plot(line["beta_norm"], line[column], color=colour, marker=marker, linestyle=dash,
                       label=f"{size} latents")  # fmt: skip
             style.band(axes, line["beta_norm"], line[column], line[f"{column}_se"].fillna(0), color=colour)
+            if f"reference_{column}" in line:
+                kept = line.dropna(subset=[f"reference_{column}"])
+                axes.plot(kept["beta_norm"], kept[f"reference_{column}"], color=colour, marker="D", markersize=3.5,
+                          markerfacecolor="white", **style.REFERENCE)  # fmt: skip
         axes.set_xscale("log")
         style.panel(axes, title, r"$\beta_\mathrm{norm}$" if column in ("misfit", "total_correlation") else "", unit)
     panels[1, 1].legend()
@@ -110,6 +121,24 @@ def proxies(readings: pd.DataFrame) -> Figure:
         unit = "misfit (nats per image)" if column == "misfit" else "nats per image"
         style.panel(axes, f"score against {title}", unit, "Higgins' score" if axes is panels[0] else "")
     panels[1].legend(title="beta", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def over_training(table: pd.DataFrame) -> Figure:
+    """Score and mutual information gap of every model of the reference run over the images it has seen."""
+    figure, (panels,) = style.new(1, 2, height=2.8)
+    titles = {"score": ("Higgins' score, fitted classifier", "fraction of votes"), "mig": ("mutual information gap", "fraction")}
+    looks = {low: look for low, look in zip(sorted(table["beta"].unique()), ((PRIOR, "--"), (BETA, "-"), ("#444444", ":")))}
+    for axes, (column, (title, unit)) in zip(panels, titles.items()):
+        labels = []
+        for (beta, _), line in table.groupby(["beta", "seed"]):
+            colour, dash = looks[beta]
+            axes.plot(line["thousands"], line[column], color=colour, linestyle=dash, linewidth=1, marker=".", markersize=4)
+        for beta, (colour, _) in looks.items():
+            last = table[(table["beta"] == beta) & (table["samples"] == table["samples"].max())]
+            labels.append((last["thousands"].iloc[0], last[column].mean(), f"beta = {beta:g}", colour))
+        style.end_labels(axes, labels)
+        style.panel(axes, title, "thousand images seen", unit)
     return figure
 
 

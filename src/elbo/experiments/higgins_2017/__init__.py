@@ -10,18 +10,23 @@ from elbo.experiments.higgins_2017.baselines import (
     subgrid,
     summary,
 )
+from elbo.experiments.higgins_2017.pictures import carriers, factor_responses, traversals
 from elbo.experiments.higgins_2017.readings import (
-    as_text,
     beside_other_metrics,
-    beside_the_paper,
-    factor_responses,
     over_beta,
-    score_table,
-    traversals,
+    ranks,
+    shape_over_beta,
     unit_readings,
+)
+from elbo.experiments.higgins_2017.reference import REFERENCE, last_gap, reference_note, reference_table
+from elbo.experiments.higgins_2017.scores import (
+    as_text,
+    beside_the_paper,
+    every_score,
+    score_table,
+    varying,
     verdict,
 )
-from elbo.experiments.higgins_2017.reference import REFERENCE, reference_table
 from elbo.experiments.higgins_2017.training import Models, SmallSprites, beta_norm, small_sprites, train_models
 from elbo.experiments.higgins_2017.twin import kl_cases, posterior_paths
 
@@ -36,20 +41,27 @@ __all__ = [
     "beside_other_metrics",
     "beside_the_paper",
     "beta_norm",
+    "carriers",
+    "every_score",
     "factor_responses",
     "kl_cases",
+    "last_gap",
     "linear_codes",
     "over_beta",
     "posterior_paths",
     "published",
+    "ranks",
+    "reference_note",
     "reference_table",
     "score_table",
     "scores_without_training",
+    "shape_over_beta",
     "small_sprites",
     "subgrid",
     "summary",
     "train_models",
     "traversals",
     "unit_readings",
+    "varying",
     "verdict",
 ]

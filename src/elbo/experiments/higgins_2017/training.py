@@ -157,7 +157,7 @@ def train_models(
     learning_rate: float = 1e-2,
     compile: bool | str = "auto",
     checkpoint=None,
-    checkpoint_seconds: float = 60.0,
+    checkpoint_seconds: float = 300.0,
     record=None,
     record_at: Sequence[int] = (),
     progress=None,
