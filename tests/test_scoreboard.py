@@ -85,6 +85,11 @@ def test_a_series_is_in_the_order_of_its_column():
     assert found == Series((1, 2), (Number(1.0, 0.1), Number(3.0, 0.3)))
 
 
+def test_rows_of_one_seed_are_averaged_before_seeds_are_compared():
+    found = number(column="value", per="algorithm", take="mean", error="sem", seeds="rows")
+    assert found == pytest.approx(((2 + 14 / 3) / 2, pd.Series([2, 14 / 3]).sem(), 2))
+
+
 def test_any_value_leaves_out_rows_without_one():
     assert len(select(TABLE, {"width": "*"})) == 4
     assert len(select(TABLE, {"algorithm": ["a", "b"], "step": 2})) == 3
@@ -148,6 +153,11 @@ def test_greater_by_so_much():
     assert verdict(rule, a=(7, 0.5), b=(1, 0)) == REPRODUCED
     assert verdict(rule, a=(5, 0.5), b=(1, 0)) == PARTLY
     assert verdict(rule, a=(0, 0.5), b=(1, 0)) == NOT
+
+
+@pytest.mark.parametrize(("a", "expected"), [((5, 0.1), REPRODUCED), ((3.5, 0.1), PARTLY), ((1, 0.1), NOT), ((5, 2.0), PARTLY)])
+def test_highest(a, expected):
+    assert verdict({"highest": {"number": "a", "of": ["b", "c"]}}, a=a, b=(2, 0.1), c=(4, 0.1)) == expected
 
 
 @pytest.mark.parametrize(("x", "expected"), [((0.97, 0.005), REPRODUCED), ((0.951, 0.005), PARTLY), ((0.9, 0.001), PARTLY), ((0.7, 0.001), NOT)])
@@ -249,7 +259,7 @@ def test_without_a_rule_nothing_is_compared_but_ours_is_shown(tmp_path):
 def test_each_value_of_a_column_is_a_case(tmp_path):
     spec = {"last": {"column": "value", "at": {"step": "max"}, "take": "max", "error": "se"}, "first": {"column": "value", "at": {"step": "min"}, "error": "se"}}
     judged = judge(claim({"greater": {"numbers": ["last", "first"], "by": 4}}, ours=(Source("figure/toy-figure", {}, "algorithm", spec),)), tables(tmp_path))
-    assert [(case.label, case.finding.verdict) for case in judged.cases] == [("a", PARTLY), ("b", PARTLY)]
+    assert [(case.label, case.finding.verdict) for case in judged.cases] == [("algorithm a", PARTLY), ("algorithm b", PARTLY)]
 
 
 def test_the_reference_table_comes_first(tmp_path, monkeypatch):

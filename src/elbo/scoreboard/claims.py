@@ -28,6 +28,7 @@ KNOWN = {
 _NEEDS = {
     "near": {"number", "to", "within", "partly"},
     "greater": {"numbers"},
+    "highest": {"number", "of"},
     "at_least": {"number", "threshold"},
     "at_most": {"number", "threshold"},
     "agree": {"numbers"},
@@ -36,6 +37,7 @@ _NEEDS = {
 }
 _MAY = {
     "greater": {"standard_errors", "by"},
+    "highest": {"standard_errors"},
     "at_least": {"standard_errors", "partly"},
     "at_most": {"standard_errors", "partly"},
     "agree": {"standard_errors", "within"},
@@ -172,6 +174,7 @@ def _check_rule(id: str, rule: Mapping, sources: tuple[Source, ...], reported: b
     _require(id, needs <= set(arguments) <= needs | _MAY.get(name, set()), f"rule {name} takes {', '.join(sorted(needs | _MAY.get(name, set())))}")
     _require(id, arguments.get("to") != "paper" or reported, "the rule compares with the paper, but `reported` is missing")
     used = arguments.get("numbers") or [arguments.get("number") or arguments.get("series")]
+    used = [*used, *arguments.get("of", [])]
     for source in sources:
         _require(id, set(used) <= set(source.read), f"the rule asks for {', '.join(used)}, which {source.table} does not read")
         series = [n for n in used if "along" in source.read[n]]

@@ -82,6 +82,7 @@ def _cases(claim: Claim, source: Source, tables: Tables) -> tuple[tuple[Case, ..
         for name, spec in source.read.items():
             numbers[name] = read(spec, part, origin, numbers)
         finding = decide(claim.rule, numbers, claim.reported, claim.unit) if claim.rule else None
-        label = "" if value is None else f"{source.each.replace('_', ' ')} {value:g}" if isinstance(value, (int, float)) or hasattr(value, "dtype") else str(value)
+        shown = value if isinstance(value, str) or value is None else f"{value:g}"
+        label = "" if value is None else f"{source.each.replace('_', ' ')} {shown}"
         cases.append(Case(label, numbers, finding))
     return tuple(cases), origin

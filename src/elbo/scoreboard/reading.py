@@ -9,6 +9,7 @@ A reading is a mapping::
     error: se                     column of the standard error; several are added in quadrature; in a mean over rows
                                   errors are taken as fully correlated, which is never too small; sem: standard
                                   error over the rows that are averaged; none: the number is exact
+    per: seed                     rows of the same seed are averaged first, so that rows are runs
     seeds: rows                   how many runs stand behind it: rows, a column, or a setting of the run
     scale: 100                    factor for number and error
     along: beta                   a series over this column instead of one number
@@ -64,7 +65,7 @@ DERIVED = {
     "ratio": lambda a, b: Number(a.value / b.value, abs(a.value / b.value) * math.hypot(a.error / a.value, b.error / b.value), _both(a, b)),
     "difference": lambda a, b: Number(a.value - b.value, math.hypot(a.error, b.error), _both(a, b)),
 }
-KEYS = {"column", "where", "at", "take", "error", "seeds", "scale", "along"}
+KEYS = {"column", "where", "at", "take", "error", "seeds", "scale", "along", "per"}
 
 
 def read(spec: Mapping, table: pd.DataFrame, origin: Origin, known: Mapping[str, Number]) -> Number | Series:
@@ -77,6 +78,10 @@ def read(spec: Mapping, table: pd.DataFrame, origin: Origin, known: Mapping[str,
         if name in spec:
             return combine(*(known[other] for other in spec[name]))
     rows = select(table, spec.get("where", {}), spec.get("at", {}))
+    if per := spec.get("per"):
+        keys = [key for key in (per, spec.get("along")) if key]
+        _column(rows, per), _column(rows, spec["column"])
+        rows = rows.groupby(keys, as_index=False)[spec["column"]].mean()
     if along := spec.get("along"):
         groups = sorted(_column(rows, along).unique())
         return Series(tuple(groups), tuple(_number(spec, rows[rows[along] == x], origin) for x in groups))

@@ -7,6 +7,7 @@ The rules, each ``{name: arguments}`` in a claim:
                number that ``to`` gives
 ``greater``    ``{numbers: [a, b], standard_errors: 2, by: 0}``: a above b by more than ``by``, and by that many standard
                errors of the difference
+``highest``    ``{number: a, of: [b, c], standard_errors: 2}``: a above each of the others as in ``greater``
 ``at_least``   ``{number: a, threshold: 0.9, partly: 0.5, standard_errors: 2}``
 ``at_most``    the same from above
 ``agree``      ``{numbers: [a, b], standard_errors: 3, within: 1e-9}``: equal up to their errors, or up to ``within``
@@ -83,6 +84,9 @@ def criterion(rule: Mapping, unit: str = "", noisy: bool = True) -> str:
     if name == "greater":
         by = f" by more than {_apart(a['by'], unit)}" if a.get("by") else ""
         return f"Reproduced if “{a['numbers'][0]}” is above “{a['numbers'][1]}”{by}{' and' if by and errors else ''}{errors}{less or (', partly if by less' if by else '')}."
+    if name == "highest":
+        others = " and ".join(f"“{other}”" for other in a["of"])
+        return f"Reproduced if “{a['number']}” is above {others}{errors}, partly if above one of them."
     if name in ("at_least", "at_most"):
         side = name.replace("_", " ")
         partly = f", partly if {side} {_with(a['partly'], unit)}" if "partly" in a else less
@@ -113,6 +117,12 @@ def _greater(a: Mapping, numbers: Mapping, paper: Number | None, unit: str) -> F
     verdict = _carried(difference, a.get("standard_errors", 2), a.get("by", 0.0))
     words = f"{a['numbers'][0]} {shown(first)} against {a['numbers'][1]} {shown(second, unit)}, a difference of {shown(difference, _points(unit))}"
     return Finding(verdict, words)
+
+
+def _highest(a: Mapping, numbers: Mapping, paper: Number | None, unit: str) -> Finding:
+    findings = [_greater({**a, "numbers": [a["number"], other]}, numbers, paper, unit) for other in a["of"]]
+    listed = ", ".join(f"{name} {shown(numbers[name])}" for name in (a["number"], *a["of"]))
+    return Finding(combine(findings), f"{listed} {unit}".strip())
 
 
 def _at_least(a: Mapping, numbers: Mapping, paper: Number | None, unit: str, sign: int = 1) -> Finding:
@@ -159,6 +169,7 @@ def _peaked(a: Mapping, numbers: Mapping, paper: Number | None, unit: str) -> Fi
 RULES = {
     "near": _near,
     "greater": _greater,
+    "highest": _highest,
     "at_least": _at_least,
     "at_most": _at_most,
     "agree": _agree,
