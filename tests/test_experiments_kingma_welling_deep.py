@@ -172,10 +172,9 @@ def test_the_reference_run_ends_in_its_tables(small_burda):
 
 
 def test_the_figure_shows_its_tables(pair, small_burda):
-    import pandas as pd
-
-    assert mismatch(figures.nll_by_draws(pair), pair) is None
-    both = pd.concat([pair, small_burda[0]])
+    assert mismatch(figures.nll_by_draws(pair), deep.beside(pair, None)) is None
+    both = deep.beside(pair, small_burda[0])
+    assert len(both) == len(pair) + len(small_burda[0]) and set(both.data) == {"digits", "mnist"}
     figure = figures.nll_by_draws(pair, small_burda[0])
     assert len(figure.axes) == 2 and len(figure.axes[1].lines) == 4
     assert mismatch(figure, both) is None
@@ -194,3 +193,20 @@ def test_the_verdict_is_read_off_the_table(pair):
     assert "not distinguishable" in deep.verdict(table)[2]
     table.loc[last, ["gain", "se_gain"]] = [[0, 0], [-1.0, 0.1]]
     assert "is higher on the same images" in deep.verdict(table)[2]
+
+
+def test_the_notes_are_read_off_the_tables(small_burda):
+    table, training, _ = small_burda
+    assert deep.settings_note(table) == (
+        "100 epochs with minibatches of 100; likelihood on 100 test images, 40 of them with 20 draws"
+    )
+    last = training[training.trained_with == 1].bound.iloc[-1]
+    assert deep.training_note(training)[0].startswith("k = 1: the bound of one draw rose from ")
+    assert f"to {last:.2f} nats" in deep.training_note(training)[0]
+
+
+def test_what_others_report_says_how_we_know_it():
+    table = deep.published()
+    assert list(table.columns) == ["source", "k = 1", "k = 5"]
+    assert table.iloc[0, 1:].tolist() == [86.76, 85.54]
+    assert table.source.str.contains("README").all()

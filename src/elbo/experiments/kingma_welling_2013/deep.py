@@ -23,8 +23,8 @@ from elbo.models.vae import VAE, Params
 from elbo.training import Adam, keyed_generator
 
 __all__ = [
-    "PUBLISHED", "Burda", "active_units", "burda", "burda_training", "compare", "importance_pair", "nll_by_draws",
-    "published", "two_phase", "verdict",
+    "PUBLISHED", "Burda", "active_units", "beside", "burda", "burda_training", "compare", "importance_pair",
+    "nll_by_draws", "published", "settings_note", "training_note", "two_phase", "verdict",
 ]  # fmt: skip
 
 CHAPTER = "kingma-welling-2013"
@@ -271,4 +271,31 @@ def verdict(table: pd.DataFrame) -> list[str]:
         lines[-1] += f": {row.nll - last.nll.iloc[0]:+.2f} ± {row.se_gain:.2f} nats"
     if "gap" in table:
         lines += [f"k = {k}: {row.gap:+.2f} nats against the published {row.published:.2f}" for k, row in last.iterrows()]
+    return lines
+
+
+def beside(pair: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
+    """The reader's table and, where there is one, the reference table under it: the numbers of one figure."""
+    own = pair.assign(data="digits")
+    return own if known is None else pd.concat([own, known], ignore_index=True)
+
+
+def settings_note(known: pd.DataFrame) -> str:
+    """How the reference run was made, read from its table."""
+    row = known.iloc[0]
+    return (
+        f"{row.epochs:.0f} epochs with minibatches of {row.batch_size:.0f}; likelihood on {row.all_images:,.0f} test images, "
+        f"{row.images:,.0f} of them with {known.draws.max():,.0f} draws"
+    )
+
+
+def training_note(training: pd.DataFrame) -> list[str]:
+    """By how much the test bound still rose in the last stage of training, one sentence a model: was the run long enough?"""
+    lines = []
+    for k, rows in training.groupby("trained_with"):
+        before, last = rows.iloc[-2], rows.iloc[-1]
+        lines.append(
+            f"k = {k}: the bound of one draw rose from {before.bound:.2f} to {last.bound:.2f} nats between epochs {before.epoch:.0f} "
+            f"and {last.epoch:.0f}"
+        )
     return lines
