@@ -1,5 +1,6 @@
 """From an executed notebook to a page: figures with their files, mathematics without a script, nothing unescaped."""
 
+import hashlib
 import json
 import os
 import re
@@ -12,7 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from bs4 import BeautifulSoup
+from PIL import Image
+from pybtex.database import parse_string
 
+from elbo.companion.citation import LICENSE, Book
 from elbo.companion.publish import MIME, bundle
 from elbo.companion.session import Session
 from elbo.companion.sphinx_katex import render
@@ -40,11 +45,12 @@ def notebook(path: Path, text: str, *outputs: nbformat.NotebookNode) -> None:
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=about), path)
 
 
-def book(folder: Path, pages: dict[str, tuple]) -> subprocess.CompletedProcess:
+def book(folder: Path, pages: dict[str, tuple], **html) -> subprocess.CompletedProcess:
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    config["html"] |= html
     config["execute"]["execute_notebooks"] = "off"
     config["bibtex_bibfiles"] = ["book/references.bib"]
-    config["sphinx"]["config"] |= {"html_static_path": [], "html_css_files": []}
+    config["sphinx"]["config"] |= {"html_static_path": [], "html_css_files": [], "html_js_files": []}
     (folder / "book").mkdir()
     (folder / "CITATION.cff").write_text((ROOT / "CITATION.cff").read_text())
     (folder / "_config.yml").write_text(yaml.safe_dump(config))
@@ -60,59 +66,163 @@ def book(folder: Path, pages: dict[str, tuple]) -> subprocess.CompletedProcess:
 
 
 EQUATION = "# {}\n\n$$\n\\E_q[\\log p] \\le \\KL{{q}}{{p}}\n$$ (eq-{})\n\nSee {{numref}}`toy-2013-line` and {{eq}}`eq-one`.\n"
+GALLERY = "\n```{elbo-gallery} toy-2013\n```\n"
+SOURCE = '# Toy\n\n```{code-cell} ipython3\ncompanion.figure(\n    draw(table),\n    id="toy-2013-line",\n)\n```\n'
+RUN = {"finished": "2027-01-02T03:04:05+00:00", "seconds": 75.2, "seeds": {"seed": 3}, "notebook_sha256": "0" * 64}
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
+    """A page with a figure, beside it what `elbo build` lays there of its run, and a page with a gallery."""
     folder = tmp_path_factory.mktemp("book")
-    pages = {"one": (EQUATION.format("One", "one"), output("toy-2013-line")), "two": (EQUATION.format("Two", "two"),)}
+    run = folder / "runs" / "toy-2013"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(json.dumps(RUN))
+    (run / "toy-2013.md").write_text(SOURCE)
+    (run / "toy-2013.ipynb").write_text("{}")
+    pages = {
+        "toy-2013": (EQUATION.format("One <i>&", "one"), output("toy-2013-line"), output("toy-2013-other")),
+        "two": (EQUATION.format("Two", "two") + GALLERY,),
+    }
     done = book(folder, pages)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "_build" / "html"
 
 
+@pytest.fixture(scope="module")
+def page(built):
+    return BeautifulSoup((built / "book" / "toy-2013.html").read_text(), "html.parser")
+
+
 def test_files_stand_at_their_permanent_address(built):
-    names = {path.name for path in (built / "figures").iterdir()}
-    assert names == {f"toy-2013-line.{format}" for format in ("svg", "pdf", "png", "csv", "json")}
+    names = {path.name for path in (built / "figures").iterdir() if path.is_file()}
+    ids, formats = ("toy-2013-line", "toy-2013-other"), ("svg", "pdf", "png", "csv", "json", "bib", "ris")
+    assert names == {f"{id}.{format}" for id in ids for format in formats} | {"figures.bib", "figures.ris", "figures.json"}
     assert json.loads((built / "figures" / "toy-2013-line.json").read_text())["parameters"] == {"beta": 1.0}
     assert (built / "figures" / "toy-2013-line.pdf").read_bytes().startswith(b"%PDF")
+    assert (built / "notebooks" / "toy-2013.md").read_text() == SOURCE
+    assert (built / "notebooks" / "toy-2013.ipynb").read_text() == "{}"  # the accepted run, as it is
+    entries = parse_string((built / "figures" / "figures.bib").read_text(), "bibtex").entries
+    assert list(entries) == list(ids) and {entry.fields["date"] for entry in entries.values()} == {"2027-01-02"}
 
 
 def test_the_page_shows_the_figure_under_its_id(built):
-    html = (built / "book" / "one.html").read_text()
+    html = (built / "book" / "toy-2013.html").read_text()
     assert '<figure class="elbo-figure align-default" id="toy-2013-line">' in html
     assert 'src="../_images/toy-2013-line.svg"' in html
-    assert 'href="../figures/toy-2013-line.csv"' in html
-    assert 'href="one.html#toy-2013-line"' in (built / "book" / "two.html").read_text()
+    assert 'href="toy-2013.html#toy-2013-line"' in (built / "book" / "two.html").read_text()
+
+
+def test_under_a_figure_stands_all_that_is_needed_to_cite_it(built, page):
+    figure = page.select_one("figure#toy-2013-line .elbo-figure-legend")
+    line = figure.select(".elbo-figure-files a")
+    assert [a.get_text() for a in line] == ["toy-2013-line", "SVG", "PDF", "PNG", "CSV", "notebook"]
+    assert line[0]["href"] == "#toy-2013-line"
+    for a in [*line[1:], *figure.select(".elbo-cite a")]:
+        assert a.has_attr("download") and (built / "book" / a["href"]).resolve().is_file(), a
+    assert all(a["aria-label"].startswith(a.get_text()) and "toy-2013-line" in a["aria-label"] for a in line)
+    assert [details.summary.get_text() for details in figure.select("details")] == ["cite toy-2013-line", "run toy-2013-line"]
+    assert not figure.select("details[open]")
+    cited = {block["data-copy"]: block.pre.get_text() for block in figure.select(".elbo-cite .elbo-copy")}
+    assert list(cited) == ["Text", "BibTeX", "RIS"]
+    assert "(2027). Figure toy-2013-line: How does" in cited["Text"]
+    assert cited["BibTeX"] + "\n" == (built / "figures" / "toy-2013-line.bib").read_text()
+    assert cited["RIS"] + "\n" == (built / "figures" / "toy-2013-line.ris").read_text()
+
+
+def test_under_a_figure_stands_which_run_made_it(built, page):
+    run = page.select_one("figure#toy-2013-line .elbo-run")
+    commands = [pre.get_text() for pre in run.select("pre")]
+    assert commands == ["elbo run toy-2013 --profile quick -p beta 1.0", "elbo reproduce toy-2013-line"]
+    said = {term.get_text(): term.find_next_sibling("dd") for term in run.select("dt")}
+    assert said["parameters"].get_text() == "beta = 1.0" and said["chapter"].a["href"] == "../notebooks/toy-2013.md"
+    assert said["date"].get_text() == "2027-01-02 03:04:05 UTC" and said["duration"].get_text() == "75 s for the whole chapter"
+    assert said["source"].get_text() == "book/toy-2013.md, lines 3 to 8" and not said["source"].a
+    assert not said["commit"].a  # no repository is configured
+    assert "torch " in said["versions"].get_text() and said["record"].a["href"] == "../figures/toy-2013-line.json"
+    table = hashlib.sha256((built / "figures" / "toy-2013-line.csv").read_bytes()).hexdigest()
+    assert said["table"].code["title"] == f"sha256 {table}"
 
 
 def test_text_of_captions_stays_text(built):
-    html = (built / "book" / "one.html").read_text()
-    assert "<script>alert(1)" not in html
+    for path in sorted((built / "book").glob("*.html")):
+        html = path.read_text()
+        assert "<script>alert(1)" not in html and "</script>." not in html
+    html = (built / "book" / "toy-2013.html").read_text()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert 'alt="A &quot;parabola&quot; &lt;b&gt;"' in html
 
 
-def test_the_page_says_how_to_cite_and_what_ran(built):
-    html = (built / "book" / "one.html").read_text()
-    assert "@misc{toy-2013-line," in html
-    assert "<pre>elbo run toy-2013 --profile quick -p beta 1.0</pre>" in html
-    assert "beta = 1.0" in html and "torch " in html
+def test_no_event_handler_stands_in_the_page(page):
+    handlers = [name for element in page.select("article *") for name in element.attrs if name.startswith("on")]
+    assert not handlers
+
+
+def linked(html: BeautifulSoup) -> dict:
+    (element,) = html.select('script[type="application/ld+json"]')
+    return json.loads(element.string)
+
+
+def test_a_page_describes_itself_and_its_figures_to_machines(built, page):
+    about = linked(page)
+    assert about["@type"] == "ScholarlyArticle" and about["name"] == "One <i>&" and about["license"] == LICENSE
+    assert about["datePublished"] == RUN["finished"] and "url" not in about and "@id" not in about
+    image, other = about["hasPart"]
+    assert (image["@id"], other["@id"]) == ("#toy-2013-line", "#toy-2013-other")
+    assert image["@type"] == "ImageObject" and image["caption"] == CAPTION and image["license"] == LICENSE
+    addresses = [image["contentUrl"], image["isBasedOn"][0]["distribution"]["contentUrl"]]
+    for address in [*addresses, *(part["contentUrl"] for part in image["encoding"])]:
+        assert (built / "book" / address).resolve().is_file(), address
+    about = linked(BeautifulSoup((built / "book" / "two.html").read_text(), "html.parser"))
+    assert about["@type"] == "CreativeWork" and "hasPart" not in about and "datePublished" not in about
+
+
+def test_scholar_is_told_what_is_known_and_no_more(built, page):
+    tags = {meta["name"]: meta["content"] for meta in page.select('meta[name^="citation_"]')}
+    author = str(Book.read(ROOT).authors[0])
+    assert tags.pop("citation_inbook_title").startswith("Carving the ELBO")
+    assert tags == {"citation_title": "One <i>&", "citation_author": author,
+                    "citation_publication_date": "2027/01/02", "citation_language": "en"}  # fmt: skip
+    assert "citation_" not in (built / "book" / "two.html").read_text()
+
+
+def test_the_gallery_shows_every_figure_of_the_chapter(built):
+    html = BeautifulSoup((built / "book" / "two.html").read_text(), "html.parser")
+    cards = html.select(".elbo-gallery > div")
+    assert [card.select_one("code").get_text() for card in cards] == ["toy-2013-line", "toy-2013-other"]
+    for card, id in zip(cards, ("toy-2013-line", "toy-2013-other"), strict=True):
+        assert {a["href"] for a in card.select("a")} == {f"toy-2013.html#{id}"}
+        assert card.img["alt"] == 'A "parabola" <b>' and card.select_one("p .katex") and "alert" not in card.get_text()
+        with Image.open((built / "book" / card.img["src"]).resolve()) as image:
+            assert image.width <= 640 and image.getextrema() != ((255, 255),) * 3
+
+
+def test_the_crate_of_the_site_names_files_that_exist(built):
+    graph = json.loads((built / "ro-crate-metadata.json").read_text())["@graph"]
+    files = {entity["@id"]: entity for entity in graph if "File" in np.atleast_1d(entity["@type"])}
+    assert {"book/toy-2013.html", "book/two.html", "notebooks/toy-2013.md", "figures/toy-2013-line.csv"} <= set(files)
+    for name, file in files.items():
+        assert hashlib.sha256((built / name).read_bytes()).hexdigest() == file["sha256"], name
+    (run,) = [entity for entity in graph if entity["@type"] == "CreateAction"]
+    assert run["endTime"] == RUN["finished"] and run["instrument"] == {"@id": "notebooks/toy-2013.md"}
 
 
 def test_mathematics_needs_no_script(built):
-    html = (built / "book" / "one.html").read_text()
+    html = (built / "book" / "toy-2013.html").read_text()
     assert not re.findall(r"<(?:script|link)[^>]*(?:src|href)=.https?:[^>]*>", html)
-    assert html.count("katex-display") == 1 and "<mi>x</mi>" in html
+    assert html.count('class="katex-display"') == 1 and "<mi>x</mi>" in html
     assert (built / "_static" / "katex" / "fonts" / "KaTeX_Main-Regular.woff2").exists()
 
 
 def test_an_id_on_two_pages_fails_the_build(tmp_path):
-    pages = {"one": ("# One", output("toy-2013-line")), "two": ("# Two\n\n$\\nosuchmacro$", output("toy-2013-line"))}
+    gallery = "\n```{elbo-gallery} other-2014\n```\n"
+    pages = {"one": ("# One", output("toy-2013-line")), "two": ("# Two\n\n$\\nosuchmacro$\n" + gallery, output("toy-2013-line"))}
     done = book(tmp_path, pages)
     assert done.returncode != 0
     assert "figure toy-2013-line is published twice: in book/one and in book/two" in done.stderr
     assert "Undefined control sequence: \\nosuchmacro" in done.stderr
+    assert "no figure of other-2014 was published, so its gallery is empty" in done.stderr
+    assert "the figures of toy-2013 are in no gallery; add `{elbo-gallery} toy-2013` to book/two" in done.stderr
 
 
 def test_formulas_that_katex_refuses_name_the_reason():

@@ -58,10 +58,13 @@ def write(
         _file(crate, site, f"{docname}.html", name=title, description="A page of the book.")
     for path in sorted((site / "figures").glob("figures.*")):
         _file(crate, site, f"figures/{path.name}", name=f"Citations ({path.suffix[1:]})", description="How to cite each figure.")
+    actions = []
     for chapter, files in notebooks.items():
         own = {id: about for id, about in figures.items() if about["record"]["chapter"] == chapter}
         results = [file for id, about in own.items() for file in _figure(crate, site, id, about)]
-        _run(crate, site, chapter, own, runs.get(chapter, {}), files, results, software)
+        actions.append(_run(crate, site, chapter, own, runs.get(chapter, {}), files, results, software))
+    if actions:
+        _set(crate.root_dataset, {"mentions": actions})
     path = site / NAME
     path.write_text(json.dumps(crate.metadata.generate(), indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
@@ -114,7 +117,7 @@ def _run(
     notebooks: list[str],
     results: list[File],
     software: ContextEntity,
-) -> None:
+) -> ContextEntity:
     """The ``CreateAction`` of a chapter. All of its figures come from one run, so any record tells of it."""
     record = next(iter(figures.values()))["record"]
     about = record["environment"]
@@ -140,7 +143,7 @@ def _run(
         action["result"].append(notebook)
     if run.get("finished"):
         action["endTime"] = run["finished"]
-    crate.root_dataset.append_to("mentions", _entity(crate, f"#run-{chapter}", "CreateAction", **action))
+    return _entity(crate, f"#run-{chapter}", "CreateAction", **action)
 
 
 def _inputs(crate: ROCrate, chapter: str, record: dict) -> list[ContextEntity]:
