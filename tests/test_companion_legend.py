@@ -42,7 +42,7 @@ def test_what_ran_is_complete():
         "date": "2027-01-02 03:04:05 UTC",
         "duration": "2.0 h for the whole chapter",
         "commit": COMMIT,
-        "source": "book/toy-2013.md, lines 3 to 8, src/elbo/figures/toy_2013.py, lines 10 to 20",
+        "source": "book/toy-2013.md, lines 3 to 8; src/elbo/figures/toy_2013.py, lines 10 to 20",
         "versions": "Python 3.11.7, torch 2.13.0",
         "lock file": "222222222222…",
         "data": "digits/test 111111111111…",

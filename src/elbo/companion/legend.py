@@ -98,7 +98,7 @@ def _facts(record: dict, run: dict, place: Place, book: citation.Book | None) ->
     if run.get("seconds"):
         yield "duration", f"{_duration(run['seconds'])} for the whole chapter"
     yield "commit", _commit(about, book)
-    yield "source", ", ".join(_source(lines, about, book) for lines in filter(None, [place.cell, *record.get("source", [])]))
+    yield "source", "; ".join(_source(lines, about, book) for lines in filter(None, [place.cell, *record.get("source", [])]))
     packages = {"Python": about.get("python"), **about.get("packages", {})}
     yield "versions", escape(", ".join(f"{name} {version}" for name, version in packages.items() if version))
     yield "lock file", _digest(about.get("lock_sha256"))

@@ -69,7 +69,7 @@ def _card(app: Sphinx, docname: str, id: str, about: dict) -> nodes.container:
     image = f"{'../' * docname.count('/')}figures/thumbnails/{id}.png"
     picture = (
         f'<a class="elbo-thumbnail" href="{escape(target)}">'
-        f'<img class="dark-light" src="{escape(image)}" alt="{escape(about["alt"])}" loading="lazy"></a>'
+        f'<img src="{escape(image)}" alt="{escape(about["alt"])}" loading="lazy"></a>'
     )
     link = nodes.reference("", "", nodes.literal(id, id), refuri=target, internal=True)
     return nodes.container(
