@@ -147,6 +147,7 @@ def factor_responses(table: pd.DataFrame) -> Figure:
     models = list(dict.fromkeys(table["model"]))[:2]
     figure, panels = style.new(len(models), 3, height=2.5 * len(models), width_ratios=[1.5, 1, 1.4])
     colours = [style.COLOUR[name] for name in ("beta-vae", "vae", "pca", "ica", "elbo")]
+    shapes = (("o", "●"), ("s", "■"), ("^", "▲"), ("D", "◆"), ("v", "▼"))  # for those who do not see the colours
     bound = table["mean"].abs().max()
     reach = 1.08 * table.loc[table["factor"] != "position", "mean"].abs().max()
     for row, label in zip(panels, models):
@@ -157,14 +158,15 @@ def factor_responses(table: pd.DataFrame) -> Figure:
         style.images(row[0], maps, columns=3, gap=2, cmap="PuOr", vmin=-bound, vmax=bound)
         for rank, latent in enumerate(place.drop_duplicates("rank")["latent"]):
             where = ((rank % 3) * (side + 2) - 0.5, (rank // 3) * (side + 2) - 0.6)
-            row[0].text(*where, f"z{latent}", fontsize=8, color=colours[rank % 5], va="bottom", fontweight="bold")
+            row[0].text(*where, f"z{latent} {shapes[rank % 5][1]}", fontsize=8, color=colours[rank % 5], va="bottom", fontweight="bold")
         for (rank, latent), lines in part.groupby(["rank", "latent"]):
-            colour = colours[rank % 5]
+            colour, marker = colours[rank % 5], shapes[rank % 5][0]
             scale = lines[lines["factor"] == "scale"]
-            row[1].plot(scale["x"], scale["mean"], color=colour, marker=".")
+            row[1].plot(scale["x"], scale["mean"], color=colour, marker=marker, markersize=3.5)
             for shape, (_, dash) in SHAPES.items():
                 turned = lines[(lines["factor"] == "orientation") & (lines["shape"] == shape)]
-                row[2].plot(turned["x"], turned["mean"], color=colour, linestyle=dash, linewidth=1.2)
+                row[2].plot(turned["x"], turned["mean"], color=colour, linestyle=dash, linewidth=1.2,
+                            marker=marker, markersize=2.5, markevery=max(1, len(turned) // 8))  # fmt: skip
         row[0].set_title(f"{label}: over position", pad=16)
         style.panel(row[1], "over scale", "scale", "mean of the latent")
         style.panel(row[2], "over orientation", "radians")

@@ -66,9 +66,9 @@ def total_and_average(table: pd.DataFrame) -> Figure:
 def spikes(densities: pd.DataFrame, table: pd.DataFrame) -> Figure:
     """Left: aggregated posteriors of few data on a line, from wide to narrow. Right: the terms over the width."""
     figure, ((left, right),) = style.new(1, 2, height=3.2, width_ratios=[1, 1.25])
-    colours = (style.GREY, style.COLOUR["q"], style.COLOUR[KL])
-    for (scale, line), colour in zip(densities.groupby("scale", sort=False), colours):
-        left.plot(line["z"], line["density"], color=colour, linewidth=1.1, label=f"s = {scale:g}")
+    looks = ((style.GREY, "-."), (style.COLOUR["q"], "--"), (style.COLOUR[KL], "-"))
+    for (scale, line), (colour, dash) in zip(densities.groupby("scale", sort=False), looks):
+        left.plot(line["z"], line["density"], color=colour, linestyle=dash, linewidth=1.1, label=f"s = {scale:g}")
     first = densities[densities["scale"] == densities["scale"].iloc[0]]
     left.plot(first["z"], first["prior"], color=style.COLOUR["p"], linestyle=":", label="prior")
     left.set_ylim(0, 1.45 * densities["density"].max())
