@@ -9,7 +9,7 @@ import torch
 from torch import distributions
 
 from elbo import densities
-from elbo.companion.sphinx_errata import wrong
+from elbo.companion.sphinx_errata import table, wrong
 from elbo.errata import CHECKS, Row, data_set
 from elbo.models import linear_gaussian
 
@@ -46,6 +46,13 @@ def test_the_correction_is_exact_and_the_printed_text_is_not(name):
 def test_a_wrong_correction_is_found():
     assert wrong([Row("fine", 1.0, 2.0, 1.0), Row("off", 1.0, 2.0, 1.001)]) == "off"
     assert wrong([Row("lost", math.nan, 2.0, 1.0)]) == "lost"
+
+
+def test_the_table_shows_numbers_words_and_what_there_is_not():
+    shown = table([Row("a <b>", -0.5, "negative", 1e-12), Row("c", 2.0, None, 2.0)])
+    texts = [entry.astext() for entry in shown.findall(lambda node: node.tagname == "entry")]
+    assert texts[4:] == ["a <b>", "−0.5", "negative", "1e−12", "c", "2", "–", "2"]
+    assert all(texts[:4])  # a header without text is none to a screen reader
 
 
 def row(name: str, index: int = 0) -> Row:

@@ -15,9 +15,9 @@ from sphinx.util.docutils import SphinxDirective
 
 from elbo.companion import excerpt
 
-__all__ = ["Check", "setup", "wrong"]
+__all__ = ["Check", "setup", "table", "wrong"]
 
-_HEAD = ("", "exact", "as printed", "corrected")
+_HEAD = ("quantity", "exact", "as printed", "corrected")
 
 
 class Check(SphinxDirective):
@@ -35,7 +35,7 @@ class Check(SphinxDirective):
             raise self.error(f"check {name}: the correction does not give the exact value of {failed}; mend the page or the check")
         code, place = excerpt.text(checks[name])
         source = nodes.literal_block(code, code, language="python")
-        frame = nodes.container("", _table(rows), classes=["elbo-erratum"], ids=[f"erratum-{name}"])
+        frame = nodes.container("", table(rows), classes=["elbo-erratum"], ids=[f"erratum-{name}"])
         frame += [
             nodes.raw("", "<details><summary>How these numbers were computed</summary>", format="html"),
             source,
@@ -53,7 +53,7 @@ def wrong(rows: list, tolerance: float = 1e-6) -> str:
     return ""
 
 
-def _table(rows: list) -> nodes.table:
+def table(rows: list) -> nodes.table:
     group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in (40, 20, 20, 20)), cols=4)
     group += nodes.thead("", _row(_HEAD))
     group += nodes.tbody("", *(_row((row.case, _number(row.exact), _number(row.printed), _number(row.corrected))) for row in rows))
