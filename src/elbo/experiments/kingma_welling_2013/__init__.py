@@ -1,10 +1,18 @@
-"""The experiments of Kingma & Welling (2013): the bound over samples, the noise of the estimators, what the decoder draws.
+"""The experiments of Kingma & Welling (2013): bound and marginal likelihood over samples, their estimators, what the decoder draws.
 
 Each function answers one figure with a tidy table of exactly the numbers that are drawn.
 """
 
 from elbo.experiments.kingma_welling_2013 import deep
-from elbo.experiments.kingma_welling_2013.bound import bound, final_bound, signs_of_overfitting
+from elbo.experiments.kingma_welling_2013.bound import bound, final_bound, lead_of_aevb, order, reference_caption, signs_of_overfitting
+from elbo.experiments.kingma_welling_2013.estimators import breakdown, estimators, verdict
+from elbo.experiments.kingma_welling_2013.evidence import (
+    EVIDENCE,
+    estimator_agreement,
+    evidence_caption,
+    evidence_over_training,
+    final_evidence,
+)
 from elbo.experiments.kingma_welling_2013.gradients import at_the_posterior, gradient_noise
 from elbo.experiments.kingma_welling_2013.noise import estimator_noise
 from elbo.experiments.kingma_welling_2013.pictures import manifold, prior_samples, reconstructions
@@ -12,21 +20,32 @@ from elbo.experiments.kingma_welling_2013.reference import REFERENCE
 from elbo.experiments.kingma_welling_2013.training import SETTINGS, Run, Settings, describe, settings, train
 
 __all__ = [
+    "EVIDENCE",
     "REFERENCE",
     "SETTINGS",
     "Run",
     "Settings",
     "at_the_posterior",
     "bound",
+    "breakdown",
     "deep",
     "describe",
+    "estimator_agreement",
     "estimator_noise",
+    "estimators",
+    "evidence_caption",
+    "evidence_over_training",
     "final_bound",
+    "final_evidence",
     "gradient_noise",
+    "lead_of_aevb",
     "manifold",
+    "order",
     "prior_samples",
     "reconstructions",
+    "reference_caption",
     "settings",
     "signs_of_overfitting",
     "train",
+    "verdict",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
@@ -13,9 +14,10 @@ from torch import Tensor
 
 from elbo.data import Dataset, load
 from elbo.inference.aevb import Trained, aevb, binarise
+from elbo.inference.wake_sleep import wake_sleep
 from elbo.models.vae import VAE
 
-__all__ = ["SETTINGS", "Run", "Settings", "describe", "schedule", "settings", "some_images", "train"]
+__all__ = ["ALGORITHMS", "SETTINGS", "Run", "Settings", "describe", "schedule", "settings", "some_images", "train"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,18 @@ SETTINGS = {
 """Settings that finish in minutes on two processor cores; the paper's own stand in the profile ``paper``."""
 
 
+ALGORITHMS: dict[str, Callable[..., Trained]] = {"aevb": aevb, "wake-sleep": wake_sleep}
+
+
 @dataclass(frozen=True)
 class Run:
-    """Trained models with the data they were trained and evaluated on."""
+    """Trained models with the data they were trained and evaluated on, and the algorithm that trained them."""
 
     settings: Settings
     trained: Trained
     train: Dataset
     test: Dataset
+    algorithm: str = "aevb"
 
     def members(self, latent_dim: int) -> list[int]:
         """Which members of the stack have this latent size, one a seed."""
@@ -80,20 +86,32 @@ def settings(dataset: str, **chosen) -> Settings:
     return replace(found, latent_dims=tuple(sorted({2, *found.latent_dims})))
 
 
-def train(dataset: str, chosen: Settings, *, device: str = "auto", evaluations: int = 12,
-          progress: Callable[[int, int, Tensor], None] | None = None) -> Run:
-    """Train one model for every latent size and seed by AEVB (algorithm 1) and record its bound as samples go by.
+def train(
+    dataset: str,
+    chosen: Settings,
+    *,
+    algorithm: str = "aevb",
+    device: str = "auto",
+    evaluations: int = 12,
+    checkpoint: str | os.PathLike | None = None,
+    progress: Callable[[int, int, Tensor], None] | None = None,
+) -> Run:
+    """Train one model for every latent size and seed by AEVB or by wake-sleep and record its bound as samples go by.
 
     Args:
         dataset: ``"digits"``, ``"mnist"`` or ``"frey"``.
         chosen: from :func:`settings`.
+        algorithm: ``"aevb"`` (algorithm 1) or ``"wake-sleep"``; the same start, minibatches, optimiser and weight prior.
         evaluations: how many points of the curve, spaced evenly on a logarithmic axis.
+        checkpoint: a file to resume from and to write as the training goes, see :func:`elbo.training.fit`.
     """
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
     train_set, test_set = load(dataset, split="train"), load(dataset, split="test")
     model = VAE(train_set.images.shape[1], chosen.hidden, likelihood=chosen.likelihood)
     seeds, sizes = zip(*[(seed, size) for size in chosen.latent_dims for seed in chosen.seeds])
     shown = torch.arange(0, len(train_set), max(1, len(train_set) // len(test_set)))[: len(test_set)]
-    trained = aevb(
+    trained = ALGORITHMS[algorithm](
         model,
         train_set,
         samples=chosen.samples,
@@ -104,9 +122,10 @@ def train(dataset: str, chosen: Settings, *, device: str = "auto", evaluations: 
         evaluate_on={"train": train_set.images[shown], "test": test_set},
         evaluate_at=schedule(chosen.samples, evaluations),
         device=device,
+        checkpoint=checkpoint,
         progress=progress,
     )
-    return Run(chosen, trained, train_set, test_set)
+    return Run(chosen, trained, train_set, test_set, algorithm)
 
 
 def describe(chosen: Settings) -> pd.DataFrame:

@@ -3,45 +3,74 @@
 from __future__ import annotations
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from elbo.figures import style
 
-__all__ = ["bound"]
+__all__ = ["bound", "bound_at_scale"]
+
+TRAIN = {"linewidth": 0.9, "alpha": 0.75}
+"""Training curves are thinner than those of the test images, in the colour of their algorithm."""
 
 
-def bound(table: pd.DataFrame, reference: pd.DataFrame | None = None) -> Figure:
-    """The bound against training samples, one panel a latent size, train and test; bands are standard errors over seeds.
+def bound(table: pd.DataFrame) -> Figure:
+    """The bound against training samples, one panel a latent size; bands are standard errors over seeds.
 
     Args:
-        table: from :func:`elbo.experiments.kingma_welling_2013.bound`.
-        reference: a table of the same form, drawn as thin lines; latent sizes that ``table`` does not have are left out.
+        table: from :func:`elbo.experiments.kingma_welling_2013.bound`. Test images are drawn thick, training images thin.
     """
-    sizes = sorted(table.latent_dim.unique())
-    figure, axes = style.new(1, len(sizes), sharey=True, height=2.7)
-    for axis, size in zip(axes[0], sizes):
-        for split in ("train", "test"):
-            colour = style.COLOUR[split]
-            if reference is not None:
-                past = reference.query("latent_dim == @size and split == @split")
-                axis.plot(past.samples, past.bound, color=colour, **style.REFERENCE)
-            rows = table.query("latent_dim == @size and split == @split")
-            axis.plot(rows.samples, rows.bound, style.LINE[split], color=colour, label=split)
-            style.band(axis, rows.samples, rows.bound, rows.se_seeds.fillna(0.0), color=colour)
-        axis.set_xscale("log")
+    sizes = sorted(table.latent_dim.unique())[:6]
+    rows = 1 if len(sizes) <= 4 else 2
+    columns = -(-len(sizes) // rows)
+    figure, axes = style.new(rows, columns, sharey=True, height=2.7 * rows)
+    for axis in axes.flat[len(sizes) :]:
+        axis.set_visible(False)
+    for axis, size in zip(axes.flat, sizes):
+        _curves(axis, table[table.latent_dim == size])
         style.panel(axis, f"{size} latents", "training samples")
-        axis.grid(axis="y")
-    axes[0, 0].set_ylabel("bound (nats per image)")
-    _focus(axes[0], table)
-    last = table[(table.latent_dim == sizes[-1]) & (table.samples == table.samples.max())].set_index("split")
-    names = [(last.samples[split], last.bound[split], split, style.COLOUR[split]) for split in ("train", "test")]
-    style.end_labels(axes[0, -1], names, gap=0.09)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("bound (nats per image)")
+    _focus(axes.flat, table[table.latent_dim.isin(sizes)])
+    _names(axes.flat[len(sizes) - 1], table[table.latent_dim == sizes[-1]])
     return figure
+
+
+def bound_at_scale(table: pd.DataFrame) -> Figure:
+    """A reference table of figure 2 in panels of its own.
+
+    Args:
+        table: from :func:`elbo.experiments.kingma_welling_2013.reference.bound_at_scale`, one seed.
+    """
+    return bound(table.assign(se_seeds=float("nan")))
+
+
+def _curves(axis: Axes, table: pd.DataFrame) -> None:
+    for (name, split), rows in table.groupby(["algorithm", "split"]):
+        look = TRAIN if split == "train" else {}
+        axis.plot(rows.samples, rows.bound, style.LINE[name], color=style.COLOUR[name], label=f"{name}, {split}", **look)
+        if split == "test":
+            style.band(axis, rows.samples, rows.bound, rows.se_seeds.fillna(0.0), color=style.COLOUR[name])
+    axis.set_xscale("log")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.grid(axis="y")
+
+
+def _names(axis: Axes, table: pd.DataFrame) -> None:
+    last = table[table.samples == table.samples.max()]
+    labels = [
+        (row.samples, row.bound, f"{_SHORT[row.algorithm]}, {row.split}", style.COLOUR[row.algorithm]) for row in last.itertuples()
+    ]
+    style.end_labels(axis, labels, gap=0.085)
+
+
+_SHORT = {"aevb": "AEVB", "wake-sleep": "wake-sleep", "mcem": "MCEM"}
 
 
 def _focus(axes, table: pd.DataFrame) -> None:
     """Leave the first, steep part of the curves below the frame: the paper's figure does the same."""
     late = table.loc[table.samples >= table.samples.max() / 30, "bound"]
-    spread = late.max() - late.min()
-    low = max(table.bound.min(), late.min() - 0.6 * spread)
+    spread = late.max() - late.quantile(0.05)
+    low = max(table.bound.min(), late.quantile(0.05) - 0.6 * spread)
     axes[0].set_ylim(low - 0.04 * spread, late.max() + 0.12 * spread)
