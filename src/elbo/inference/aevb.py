@@ -187,8 +187,8 @@ def aevb(
     def record(step: int, params: Params) -> list[dict[str, Any]]:
         return [row | {"samples": step * batch_size} for row in stack.evaluate(model, params, members, splits, measure)]
 
-    fitted = fit(
     start = stack.start(model, members, init_scale, images)
+    fitted = fit(
         loss,
         other.start(start) if other else start,
         images,
