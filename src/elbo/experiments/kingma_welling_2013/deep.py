@@ -54,7 +54,7 @@ class Burda:
             ``coarse`` draws, see :func:`two_phase`.
     """
 
-    epochs: int = 16
+    epochs: int = 40
     batch_size: int = 100
     rates: tuple[float, ...] = tuple(2e-4 * round(10 ** (1 - i / 7), 1) for i in range(8))
     images: int = 400
