@@ -1,7 +1,8 @@
 """The chapter's reference tables: the paper's network on all of dSprites, on one processor core.
 
 All models are one stack, which is trained once and kept in a checkpoint: a command that was stopped goes on where it was,
-and further tables find the models trained.
+and further tables find the models trained. The committed run was stopped once: it got through 1,000 of its 1,100 steps (about
+seventeen minutes of a core that it shared with others) with commit 11ed88e, whose training code is the same.
 """
 
 from __future__ import annotations
@@ -27,15 +28,16 @@ SETTINGS = {
     "latent_dims": (10,),
     "seeds": (0, 1, 2),
     "hidden": 1200,
-    "samples": 300_000,
+    "samples": 140_800,
     "batch_size": 128,
     "optimiser": "adam",
     "learning_rate": 1e-3,
 }
 """The paper's network and latent size. Optimiser, batch size and length are ours: the paper's Adagrad at 1e-2 (by secondary
 sources) gets less far in the same number of images, and how long it trained is not known to us."""
-READ = (1, 1, 2, 2, 2)
-"""What is encoded and scored: every second orientation, posX and posY, 92,160 images, all seen in training or none."""
+READ = (1, 1, 2, 4, 4)
+"""What is encoded and scored: every second orientation, every fourth posX and posY, 23,040 images. Training draws from all
+images, so that most of these it has not seen."""
 GLANCE = (1, 1, 4, 4, 4)
 """The coarser grid, 11,520 images, on which scores are followed over training."""
 GLANCES = tuple(range(50_000, 1_000_001, 50_000))
@@ -57,7 +59,7 @@ def _models() -> Models:
         compile=False,
         checkpoint=reference.scratch(CHAPTER, "models"),
         record=lambda models: _followed(models.on(glance)),
-        record_at=[at for at in GLANCES if at <= SETTINGS["samples"]],
+        record_at=[at for at in GLANCES if at < SETTINGS["samples"]] + [SETTINGS["samples"]],
         progress=_progress,
     )
     return trained.on(_sprites(READ))
@@ -105,13 +107,13 @@ def _described(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _scores() -> pd.DataFrame:
-    votes = {"steps": CLASSIFIER_STEPS, "train_votes": 5_000, "test_votes": 2_500}
+    votes = {"steps": CLASSIFIER_STEPS, "train_votes": 3_000, "test_votes": 2_000}
     return score_table(_models(), SETTINGS["betas"], 10, draws=3, **votes)
 
 
 REFERENCE = {
     "scores": lambda: _described(_scores()),
-    "readings": lambda: _described(unit_readings(_models(), codes=500, trees=50).round(6)),
+    "readings": lambda: _described(unit_readings(_models(), codes=300, train_votes=3_000, test_votes=2_000).round(6)),
     "over-training": lambda: _models().trained.history.assign(batch_size=SETTINGS["batch_size"]),
     "factors": lambda: factor_responses(_models(), _pair()).round(4),
     "traversals": _traversals,
