@@ -202,7 +202,8 @@ def test_many_cases_make_one_verdict():
 
     assert together(REPRODUCED, REPRODUCED) == REPRODUCED
     assert together(REPRODUCED, NOT) == together(PARTLY, NOT) == together(REPRODUCED, PARTLY) == PARTLY
-    assert together(NOT, NOT) == NOT
+    assert together(NOT, NOT) == together(PARTLY, NOT, NOT) == NOT
+    assert together(REPRODUCED, NOT, NOT) == PARTLY
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def wrong(rows: list, tolerance: float = 1e-6) -> str:
 
 
 def table(rows: list) -> nodes.table:
+    """Quantity, exact, printed and corrected value of every row."""
     group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in (40, 20, 20, 20)), cols=4)
     group += nodes.thead("", _row(_HEAD))
     group += nodes.tbody("", *(_row((row.case, _number(row.exact), _number(row.printed), _number(row.corrected))) for row in rows))

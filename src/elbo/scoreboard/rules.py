@@ -52,11 +52,15 @@ def decide(rule: Mapping, numbers: Mapping[str, Number | Series], paper: Number 
 
 
 def combine(findings: list[Finding]) -> str:
-    """One verdict for a claim about several cases: reproduced where all are, not where none even partly is, else partly."""
-    verdicts = {finding.verdict for finding in findings}
-    if verdicts == {REPRODUCED}:
+    """One verdict for a claim about several cases.
+
+    Reproduced where all are; not reproduced where none is and more are not than partly; else partly.
+    """
+    verdicts = [finding.verdict for finding in findings]
+    if set(verdicts) == {REPRODUCED}:
         return REPRODUCED
-    return NOT if verdicts == {NOT} else PARTLY
+    none = REPRODUCED not in verdicts and verdicts.count(NOT) > verdicts.count(PARTLY)
+    return NOT if none else PARTLY
 
 
 def shown(number: Number, unit: str = "") -> str:
@@ -79,8 +83,10 @@ def criterion(rule: Mapping, unit: str = "", noisy: bool = True) -> str:
     errors = f" by {asked:g} standard errors" if asked else ""
     less = ", partly if by less" if errors else ""
     if name == "near":
-        aim = "the reported number" if a["to"] == "paper" else shown(Number(a["to"]), unit)
-        return f"Reproduced within {_apart(a['within'], unit)} of {aim}, partly within {_apart(a['partly'], unit)}."
+        within, partly = _apart(a["within"], unit), _apart(a["partly"], unit)
+        if a["to"] == "paper":
+            return f"Reproduced within {within} of the reported number, partly within {partly}."
+        return f"Reproduced if “{a['number']}” is within {within} of {_with(a['to'], '')}, partly within {partly}."
     if name == "greater":
         by = f" by more than {_apart(a['by'], unit)}" if a.get("by") else ""
         return f"Reproduced if “{a['numbers'][0]}” is above “{a['numbers'][1]}”{by}{' and' if by and errors else ''}{errors}{less or (', partly if by less' if by else '')}."
@@ -107,6 +113,8 @@ def _near(a: Mapping, numbers: Mapping, paper: Number | None, unit: str) -> Find
     verdict = REPRODUCED if distance <= a["within"] else PARTLY if distance <= a["partly"] else NOT
     if verdict == REPRODUCED and not ours.error <= a["within"]:
         verdict = PARTLY  # a noisy estimate reproduces nothing
+    if a["to"] != "paper":
+        return Finding(verdict, f"{a['number']} {shown(ours, unit)}")
     side = "above" if ours.value > aim.value else "below"
     return Finding(verdict, f"{shown(ours, unit)}, {_apart(distance, unit)} {side} {shown(aim, unit)}")
 
