@@ -70,7 +70,8 @@ def cache(tmp_path_factory):
 def site(folder: Path, book: Book = BOOK, **changes) -> Path:
     """A site of one page and one figure, with its crate."""
     files = [f"figures/toy-2013-line.{format}" for format in ("svg", "pdf", "png", "csv", "json")]
-    for name in [*files, "figures/figures.bib", "notebooks/toy-2013.ipynb", "notebooks/toy-2013.md", "book/toy-2013.html"]:
+    for name in [*files, "figures/figures.bib", "notebooks/toy-2013.ipynb", "notebooks/toy-2013.md", "book/toy-2013.html",
+                 "reference/toy-2013/table.csv"]:  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     what = {
@@ -139,6 +140,7 @@ def test_a_run_says_what_went_in_and_what_came_out(tmp_path):
     text = found[run["instrument"]["@id"]]
     assert text["version"] == "0" * 40 and {"#elbo"} < {item["@id"] for item in text["softwareRequirements"]}
     assert found["figures/toy-2013-line.svg"]["isBasedOn"] == {"@id": "figures/toy-2013-line.csv"}
+    assert found["reference/toy-2013/table.csv"]["encodingFormat"] == "text/csv"
     assert found["figures/toy-2013-line.svg"]["caption"] == RECORD["caption"]
 
 

@@ -17,10 +17,11 @@ from bs4 import BeautifulSoup
 from PIL import Image
 from pybtex.database import parse_string
 
-from elbo.companion.citation import LICENSE, Book
+from elbo.companion.citation import LICENSE, Author, Book
 from elbo.companion.publish import MIME, bundle
 from elbo.companion.session import Session
 from elbo.companion.sphinx_katex import render
+from elbo.companion.sphinx_meta import json_ld, scholar, script
 from elbo.figures import style
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -165,7 +166,7 @@ def linked(html: BeautifulSoup) -> dict:
 
 def test_a_page_describes_itself_and_its_figures_to_machines(built, page):
     about = linked(page)
-    assert about["@type"] == "ScholarlyArticle" and about["name"] == "One <i>&" and about["license"] == LICENSE
+    assert about["@type"] == "ScholarlyArticle" and about["name"] == "One <i>& (in Carving the ELBO)" and about["license"] == LICENSE
     assert about["datePublished"] == RUN["finished"] and "url" not in about and "@id" not in about
     image, other = about["hasPart"]
     assert (image["@id"], other["@id"]) == ("#toy-2013-line", "#toy-2013-other")
@@ -181,9 +182,31 @@ def test_scholar_is_told_what_is_known_and_no_more(built, page):
     tags = {meta["name"]: meta["content"] for meta in page.select('meta[name^="citation_"]')}
     author = str(Book.read(ROOT).authors[0])
     assert tags.pop("citation_inbook_title").startswith("Carving the ELBO")
-    assert tags == {"citation_title": "One <i>&", "citation_author": author,
+    assert tags == {"citation_title": "One <i>& (in Carving the ELBO)", "citation_author": author,
                     "citation_publication_date": "2027/01/02", "citation_language": "en"}  # fmt: skip
     assert "citation_" not in (built / "book" / "two.html").read_text()
+
+
+def test_addresses_are_absolute_where_the_book_is_published():
+    book = Book("Carving: it", (Author(family="Welling", given="Max"),), "0.1.0", "2026-01-02", "https://example.org/elbo/", "https://example.org/code")
+    record = {"id": "toy-2013-line", "chapter": "toy-2013", "environment": {"commit": "0" * 40}}
+    figures = {"toy-2013-line": {"docname": "book/toy-2013", "caption": "Why? So.", "alt": "A line.", "record": record}}
+    about = json_ld("book/toy-2013", "Toy", figures, {}, book)
+    assert about["url"] == about["@id"] == "https://example.org/elbo/book/toy-2013.html" and "datePublished" not in about
+    (image,) = about["hasPart"]
+    assert image["@id"] == about["url"] + "#toy-2013-line" and image["contentUrl"] == "https://example.org/elbo/figures/toy-2013-line.svg"
+    code = {"@type": "SoftwareSourceCode", "codeRepository": "https://example.org/code", "version": "0" * 40}
+    assert image["isBasedOn"][1] == code and image["name"] == "Figure toy-2013-line: Why?"
+    assert image["creator"] == [{"@type": "Person", "name": "Max Welling", "givenName": "Max", "familyName": "Welling"}]
+    assert scholar("book/toy-2013", "Toy", {}, book)["citation_fulltext_html_url"] == [about["url"]]
+    assert scholar("book/index", "Carving", {}, book)["citation_title"] == ["Carving: it"]
+
+
+def test_no_text_ends_the_element_that_holds_json_ld():
+    text = "</script><script>alert(1)</script><!-- & \u2028"
+    said = script({"name": text})
+    assert said.count("<") == 2 and "\u2028" not in said
+    assert json.loads(BeautifulSoup(said, "html.parser").script.string) == {"name": text}
 
 
 def test_the_gallery_shows_every_figure_of_the_chapter(built):

@@ -58,6 +58,9 @@ def write(
         _file(crate, site, f"{docname}.html", name=title, description="A page of the book.")
     for path in sorted((site / "figures").glob("figures.*")):
         _file(crate, site, f"figures/{path.name}", name=f"Citations ({path.suffix[1:]})", description="How to cite each figure.")
+    for path in sorted((site / "reference").rglob("*.csv")) + sorted((site / "reference").rglob("*.json")):
+        name = path.relative_to(site).as_posix()
+        _file(crate, site, name, name=f"Reference run: {path.name}", description="A longer run than the page's own, for comparison.")
     actions = []
     for chapter, files in notebooks.items():
         own = {id: about for id, about in figures.items() if about["record"]["chapter"] == chapter}

@@ -32,8 +32,8 @@ def json_ld(docname: str, title: str, figures: dict[str, dict], run: dict, book:
         "@context": "https://schema.org",
         "@type": "ScholarlyArticle" if figures else "CreativeWork",
         "@id": page,
-        "name": title,
-        "headline": title if figures else "",
+        "name": _named(title, book),
+        "headline": _named(title, book) if figures else "",
         "url": page,
         "inLanguage": "en",
         "author": [_author(author) for author in book.authors],
@@ -81,7 +81,7 @@ def scholar(docname: str, title: str, run: dict, book: Book) -> dict[str, list[s
     """Tags of a page that was run, or of the book's first page: names and contents."""
     date = (run.get("finished") or book.released)[:10]
     tags = {
-        "citation_title": [title],
+        "citation_title": [_named(title, book)],
         "citation_author": list(map(str, book.authors)),
         "citation_publication_date": [date.replace("-", "/")],
         "citation_inbook_title": [book.title] if run else [],
@@ -97,6 +97,12 @@ def script(about: dict) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return f'<script type="application/ld+json">{text}</script>'
+
+
+def _named(title: str, book: Book) -> str:
+    """A page's title, with the book's: a chapter bears the title of its paper, and must not be taken for the paper."""
+    short = book.title.split(":")[0]
+    return book.title if title == short else f"{title} (in {short})"
 
 
 def _author(author: Author) -> dict:
