@@ -102,7 +102,7 @@ def columns(table: str) -> tuple[int, dict[str, Column]]:
     """
     import pandas as pd
 
-    frame = pd.read_csv(io.StringIO(table), dtype=str, keep_default_na=False)
+    frame = pd.read_csv(io.StringIO(table), dtype=str, keep_default_na=False, skip_blank_lines=False)
     found = {}
     for name in frame.columns:
         words = frame[name].to_numpy(dtype=object)
@@ -175,7 +175,7 @@ def _shape(rows: int, names: list[str], rows_now: int, names_now: list[str]) -> 
         new = [name for name in names_now if name not in names]
         said = [f"without {', '.join(lost)}"] * bool(lost) + [f"with {', '.join(new)}"] * bool(new)
         return f"the table has other columns now: {' and '.join(said) or 'in another order'}"
-    return f"the table had {rows} rows and has {rows_now} now" if rows != rows_now else None
+    return f"the table had {rows} row{'s' * (rows != 1)} and has {rows_now} now" if rows != rows_now else None
 
 
 def _numbers(words: np.ndarray) -> np.ndarray | None:
