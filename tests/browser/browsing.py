@@ -33,6 +33,7 @@ class Visit:
         self.context.set_offline(True)
         self.context.route(lambda url: not url.startswith(("file:", "data:", "blob:")), self._refuse)
         self.page = self.context.new_page()
+        self.page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("requestfailed", lambda request: self.complaints.append(f"not loaded: {request.url}"))

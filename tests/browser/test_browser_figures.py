@@ -27,21 +27,22 @@ class Line(NamedTuple):
 
 def panels(svg: Path) -> list[tuple[set[Line], set[str]]]:
     """For each panel of a figure its lines (guides left out) and the colours of its texts."""
-    groups = [group for group in ET.parse(svg).getroot().iter(f"{SVG}g") if re.fullmatch(r"axes_\d+", group.get("id", ""))]
-    return [(set(lines(group)), set(texts(group))) for group in groups]
+    root = ET.parse(svg).getroot()
+    shapes = {path.get("id"): path.get("d") for path in root.iter(f"{SVG}path") if path.get("id")}
+    groups = [group for group in root.iter(f"{SVG}g") if re.fullmatch(r"axes_\d+", group.get("id", ""))]
+    return [(set(lines(group, shapes)), set(texts(group))) for group in groups]
 
 
-def lines(group: ET.Element):
+def lines(group: ET.Element, shapes: dict[str, str]):
     for inner in group:
         name = inner.get("id", "")
         if name.startswith("line2d"):
-            yield from line(inner)
+            yield from line(inner, shapes)
         elif not re.match(r"matplotlib\.axis|text|legend|.*guide", name):
-            yield from lines(inner)
+            yield from lines(inner, shapes)
 
 
-def line(group: ET.Element):
-    shapes = {path.get("id"): path.get("d") for path in group.iter(f"{SVG}path") if path.get("id")}
+def line(group: ET.Element, shapes: dict[str, str]):
     marker = next((shapes.get(use.get(LINK, "")[1:], "") for use in group.iter(f"{SVG}use")), "")
     for path in group.findall(f"{SVG}path"):
         look = css(path)

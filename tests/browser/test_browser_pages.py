@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import pytest
 from browsing import DESKTOP, PAPER, PHONE, Visit
 
+pytestmark = pytest.mark.timeout(900)  # axe-core takes seconds on a long page, minutes where the machine is shared
 SCREENS = {"desktop": DESKTOP, "phone": PHONE}
 
 
