@@ -17,7 +17,7 @@ from elbo.companion import fingerprint
 from elbo.companion.chapters import pages
 from elbo.companion.paths import Project
 
-__all__ = ["RESULTS", "Check", "Results", "checks", "labels", "results"]
+__all__ = ["RESULTS", "Check", "Results", "checks", "labels", "results", "title"]
 
 RESULTS = "equations.json"
 """Name of the file with the outcomes, in ``_build`` and in the source tree of a build."""
@@ -69,6 +69,12 @@ def labels(project: Project) -> dict[str, str]:
         for match in _LABEL.finditer(_page(project.root / page)):
             found.setdefault(match[1] or match[2], page)
     return found
+
+
+def title(project: Project, page: str) -> str:
+    """The first heading of a page."""
+    match = re.search(r"^# +(.+?) *$", _page(project.root / page), re.MULTILINE)
+    return match[1] if match else page
 
 
 def checks(tests: Path) -> dict[str, list[Check]]:

@@ -73,9 +73,8 @@ class EquationChecks(SphinxDirective):
 
     def _chapter(self, page: str, found: list[str], known: dict, outcomes: Results, shown: dict[str, str]) -> nodes.section:
         section = nodes.section(ids=[f"checks-{page.rsplit('/', 1)[-1]}"])
-        link = addnodes.pending_xref("", nodes.inline(), refdomain="std", reftype="doc", reftarget=f"/{page}", refdoc=self.env.docname,
-                                     refexplicit=False, refwarn=True)  # fmt: skip
-        section += nodes.title("", "", link)
+        title = equations.title(Project(Path(self.env.srcdir)), page)
+        section += nodes.title(title, title)
         for label in found:
             section += self._equation(label, known.get(label, []), outcomes, shown)
         return section

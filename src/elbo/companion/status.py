@@ -54,7 +54,7 @@ def _fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 def _build(app: Sphinx, docname: str) -> list[nodes.Node]:
     state = record.commit()
     lock = record.lock_digest()
-    said = f"Built from commit {_commit(state)}, lock file {_digest(lock) if lock else 'unknown'}."
+    said = f"Lock file {_digest(lock) if lock else 'unknown'} (sha256), commit {_commit(state)}."
     return [nodes.paragraph("", said)]
 
 
@@ -73,19 +73,20 @@ def _figures(app: Sphinx, docname: str) -> list[nodes.Node]:
         rows: list[list[Cell]] = []
         for id, about in figures.items():
             link = nodes.reference("", "", nodes.literal(id, id), refuri=f"{uri}#{id}", internal=True)
-            environment = about["record"]["environment"]
-            rows.append([[link], _day(run), _device(environment), about["record"]["profile"] or "by hand", _commit(environment),
-                         _duration(run.get("seconds")), _digest(about["record"]["csv_sha256"])])  # fmt: skip
-        found.append(_table(["figure", "verified", "device", "profile", "commit", "chapter took", "table (sha256)"], rows))
+            rows.append([[link], _day(run), _digest(about["record"]["csv_sha256"])])
+        found.append(_table(["figure", "verified", "table (sha256)"], rows))
     return found or [nodes.paragraph("", "This build has published no figure.")]
 
 
 def _run_sentence(first: dict[str, Any], run: dict[str, Any]) -> str:
+    """When and where a chapter ran, from the record of one of its figures and what else is known of the run."""
+    environment = first["environment"]
+    profile = f"profile {first['profile']}" if first["profile"] else "no profile"
+    where = f"{profile}, on {_device(environment)}, commit {_commit(environment)}"
     if not run:
-        return "Executed while these pages were built; when, and how long it took, was not recorded."
-    seeds = ", ".join(f"{name} = {json.dumps(value)}" for name, value in run.get("seeds", {}).items())
-    with_seeds = f", with {seeds}" if seeds else ""
-    return f"Ran to its end on {_moment(run['finished'])}{with_seeds}, and was accepted."
+        return f"Executed while these pages were built ({where}); when, and how long it took, was not recorded."
+    seeds = "".join(f", {name} = {json.dumps(value)}" for name, value in run.get("seeds", {}).items())
+    return f"Ran to its end on {_moment(run['finished'])} in {_duration(run.get('seconds'))}: {where}{seeds}."
 
 
 def _reference_tables(app: Sphinx, docname: str) -> list[nodes.Node]:
