@@ -53,6 +53,15 @@ def test_several_rows_come_down_to_one_number(take, value):
     assert number(column="value", where={"algorithm": "b"}, take=take).value == pytest.approx(value)
 
 
+def test_an_error_that_is_not_known_is_not_zero():
+    assert math.isnan(number(column="value", where={"value": 5.0}, error="se_other").error)
+
+
+def test_a_ratio_with_zero_below_is_missing():
+    with pytest.raises(Missing, match="zero below"):
+        read({"ratio": ["a", "b"]}, TABLE, ORIGIN, {"a": Number(1.0), "b": Number(0.0)})
+
+
 def test_a_mean_over_rows_has_the_standard_error_over_rows_or_the_mean_of_their_errors():
     rows = {"column": "value", "where": {"algorithm": "b"}, "take": "mean"}
     values = pd.Series([2.0, 5.0, 7.0])
@@ -103,6 +112,7 @@ def test_any_value_leaves_out_rows_without_one():
         {"column": "value", "where": {"algorithm": "c"}},
         {"column": "value", "where": {"nothing": 1}},
         {"column": "width", "where": {"value": 3.0}},  # NaN
+        {"column": "algorithm", "take": "max"},  # words
         {"column": "value", "take": "max", "seeds": "nothing"},
         {"column": "value", "take": "max", "error": "nothing"},
     ],

@@ -62,7 +62,7 @@ TAKE = {
 steps from row to row grow again after their smallest (an elbow: 1 for a curve whose steps only shrink)."""
 
 DERIVED = {
-    "ratio": lambda a, b: Number(a.value / b.value, abs(a.value / b.value) * math.hypot(a.error / a.value, b.error / b.value), _both(a, b)),
+    "ratio": lambda a, b: _ratio(a, b),
     "difference": lambda a, b: Number(a.value - b.value, math.hypot(a.error, b.error), _both(a, b)),
 }
 KEYS = {"column", "where", "at", "take", "error", "seeds", "scale", "along", "per"}
@@ -80,7 +80,7 @@ def read(spec: Mapping, table: pd.DataFrame, origin: Origin, known: Mapping[str,
     rows = select(table, spec.get("where", {}), spec.get("at", {}))
     if per := spec.get("per"):
         keys = [key for key in (per, spec.get("along")) if key]
-        _column(rows, per), _column(rows, spec["column"])
+        _column(rows, per), _numbers(rows, spec["column"])
         rows = rows.groupby(keys, as_index=False)[spec["column"]].mean()
     if along := spec.get("along"):
         groups = sorted(_column(rows, along).unique())
@@ -108,7 +108,7 @@ def select(table: pd.DataFrame, where: Mapping, at: Mapping | None = None) -> pd
 
 
 def _number(spec: Mapping, rows: pd.DataFrame, origin: Origin) -> Number:
-    values = _column(rows, spec["column"]).to_numpy(float)
+    values = _numbers(rows, spec["column"])
     take, scale = spec.get("take"), spec.get("scale", 1)
     if take is None and len(values) != 1:
         raise Missing(f"{len(values)} rows of {spec['column']} where there should be one")
@@ -125,7 +125,8 @@ def _error(spec: Mapping, rows: pd.DataFrame, values: np.ndarray, value: float) 
     if error == "sem":
         return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
     columns = error if isinstance(error, list) else [error]
-    errors = np.sqrt(sum(_column(rows, name).fillna(0.0).to_numpy(float) ** 2 for name in columns))
+    parts = np.array([_numbers(rows, name) for name in columns])
+    errors = np.where(np.isnan(parts).all(0), np.nan, np.sqrt(np.nansum(parts**2, 0)))  # one seed has no error over seeds
     if take == "mean":
         return float(errors.mean())
     return float(errors[{"first": 0, "last": -1}.get(take, int(np.abs(values - value).argmin()))])
@@ -142,6 +143,13 @@ def _seeds(spec: str | None, rows: pd.DataFrame, origin: Origin) -> int:
         setting = origin.settings[spec]
         return len(setting) if isinstance(setting, list) else int(setting)
     raise Missing(f"neither a column nor a setting {spec}")
+
+
+def _numbers(table: pd.DataFrame, name: str) -> np.ndarray:
+    try:
+        return _column(table, name).to_numpy(float)
+    except (TypeError, ValueError):
+        raise Missing(f"column {name} does not hold numbers") from None
 
 
 def _column(table: pd.DataFrame, name: str) -> pd.Series:
@@ -162,6 +170,12 @@ def _regrowth(values: np.ndarray) -> float:
     steps = np.abs(np.diff(values))
     smallest = np.minimum.accumulate(steps)
     return float(np.max(np.where(smallest > 0, steps / np.where(smallest > 0, smallest, 1.0), 1.0)))
+
+
+def _ratio(a: Number, b: Number) -> Number:
+    if b.value == 0:
+        raise Missing("a ratio with zero below")
+    return Number(a.value / b.value, math.hypot(a.error / b.value, a.value * b.error / b.value**2), _both(a, b))
 
 
 def _both(a: Number, b: Number) -> int:
