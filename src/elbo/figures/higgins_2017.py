@@ -96,7 +96,7 @@ def over_beta(table: pd.DataFrame) -> Figure:
             axes.plot(line["beta_norm"], line[column], color=colour, marker=marker, linestyle=dash,
                       label=f"{size} latents")  # fmt: skip
             style.band(axes, line["beta_norm"], line[column], line[f"{column}_se"].fillna(0), color=colour)
-            if f"reference_{column}" in line:
+            if f"reference_{column}" in line and column != "misfit":  # of larger, sharper images: another scale
                 kept = line.dropna(subset=[f"reference_{column}"])
                 axes.plot(kept["beta_norm"], kept[f"reference_{column}"], color=colour, marker="D", markersize=3.5,
                           markerfacecolor="white", **style.REFERENCE)  # fmt: skip
@@ -126,7 +126,7 @@ def proxies(readings: pd.DataFrame) -> Figure:
 
 def over_training(table: pd.DataFrame) -> Figure:
     """Score and mutual information gap of every model of the reference run over the images it has seen."""
-    figure, (panels,) = style.new(1, 2, height=2.8)
+    figure, (panels,) = style.new(1, 2, height=2.8, gridspec_kw={"wspace": 0.5})
     titles = {"score": ("Higgins' score, fitted classifier", "fraction of votes"), "mig": ("mutual information gap", "fraction")}
     looks = {low: look for low, look in zip(sorted(table["beta"].unique()), ((PRIOR, "--"), (BETA, "-"), ("#444444", ":")))}
     for axes, (column, (title, unit)) in zip(panels, titles.items()):
