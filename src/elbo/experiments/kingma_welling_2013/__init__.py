@@ -5,6 +5,7 @@ Each function answers one figure with a tidy table of exactly the numbers that a
 
 from elbo.experiments.kingma_welling_2013 import deep
 from elbo.experiments.kingma_welling_2013.bound import bound, final_bound, lead_of_aevb, order, reference_caption, signs_of_overfitting
+from elbo.experiments.kingma_welling_2013.collapse import answer_of_use, said_of_use, train_measured, use_of_latents
 from elbo.experiments.kingma_welling_2013.estimators import breakdown, estimators, verdict
 from elbo.experiments.kingma_welling_2013.evidence import (
     EVIDENCE,
@@ -13,11 +14,12 @@ from elbo.experiments.kingma_welling_2013.evidence import (
     evidence_over_training,
     final_evidence,
 )
-from elbo.experiments.kingma_welling_2013.gradients import at_the_posterior, gradient_noise
+from elbo.experiments.kingma_welling_2013.gradients import at_the_posterior, gradient_noise, said_of_gradients
 from elbo.experiments.kingma_welling_2013.noise import estimator_noise
 from elbo.experiments.kingma_welling_2013.pictures import manifold, prior_samples, reconstructions
 from elbo.experiments.kingma_welling_2013.reference import REFERENCE
 from elbo.experiments.kingma_welling_2013.training import SETTINGS, Run, Settings, describe, settings, train
+from elbo.experiments.kingma_welling_2013.weights import answer_of_weights, few_data, said_of_weights
 
 __all__ = [
     "EVIDENCE",
@@ -25,6 +27,8 @@ __all__ = [
     "SETTINGS",
     "Run",
     "Settings",
+    "answer_of_use",
+    "answer_of_weights",
     "at_the_posterior",
     "bound",
     "breakdown",
@@ -35,6 +39,7 @@ __all__ = [
     "estimators",
     "evidence_caption",
     "evidence_over_training",
+    "few_data",
     "final_bound",
     "final_evidence",
     "gradient_noise",
@@ -44,8 +49,13 @@ __all__ = [
     "prior_samples",
     "reconstructions",
     "reference_caption",
+    "said_of_gradients",
+    "said_of_use",
+    "said_of_weights",
     "settings",
     "signs_of_overfitting",
     "train",
+    "train_measured",
+    "use_of_latents",
     "verdict",
 ]

@@ -2,10 +2,12 @@
 
 from elbo.figures.kingma_welling_2013 import deep
 from elbo.figures.kingma_welling_2013.bound import bound, bound_at_scale
+from elbo.figures.kingma_welling_2013.collapse import use_of_latents
 from elbo.figures.kingma_welling_2013.evidence import breakdown, estimators, evidence, evidence_at_scale
 from elbo.figures.kingma_welling_2013.gradients import gradient_noise
 from elbo.figures.kingma_welling_2013.noise import estimator_noise
 from elbo.figures.kingma_welling_2013.pictures import manifold, prior_samples, reconstructions
+from elbo.figures.kingma_welling_2013.weights import few_data
 
 __all__ = [
     "bound",
@@ -16,8 +18,10 @@ __all__ = [
     "estimators",
     "evidence",
     "evidence_at_scale",
+    "few_data",
     "gradient_noise",
     "manifold",
     "prior_samples",
     "reconstructions",
+    "use_of_latents",
 ]

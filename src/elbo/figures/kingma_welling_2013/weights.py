@@ -14,7 +14,7 @@ LOOKS = {"MAP": ("#D55E00", "s"), "full VB": ("#0072B2", "o")}
 
 
 def few_data(table: pd.DataFrame) -> Figure:
-    """The bound against samples seen, one panel a number of training images; training dashed, held-out solid.
+    """The bound against samples seen, one panel a number of training images; training solid, held-out dashed.
 
     Args:
         table: from :func:`elbo.experiments.kingma_welling_2013.few_data`.
@@ -23,19 +23,20 @@ def few_data(table: pd.DataFrame) -> Figure:
     figure, axes = style.new(1, len(counts), height=2.9, sharey=True)
     for axis, count in zip(axes[0], counts):
         for method, (colour, marker) in LOOKS.items():
-            for split, line in (("train", "--"), ("test", "-")):
+            for split in ("train", "test"):
                 rows = table[(table["count"] == count) & (table.method == method) & (table.split == split)]
                 mark = marker if split == "test" else ""
-                axis.plot(rows.samples, rows.bound, line, marker=mark, color=colour)
+                axis.plot(rows.samples, rows.bound, style.LINE[split], marker=mark, color=colour)
                 style.band(axis, rows.samples, rows.bound, rows.bound_se.fillna(0.0), color=colour)
         axis.set_xscale("log")
         axis.grid(axis="y")
         style.panel(axis, f"{count:,} training images", "samples seen")
     axes[0, 0].set_ylabel("bound (nats per image)")
     handles = [
-        Line2D([], [], color=colour, linestyle=line, marker=marker if line == "-" else "", label=f"{method}, {name}")
+        Line2D([], [], color=colour, linestyle=style.LINE[split], marker=marker if split == "test" else "",
+               label=f"{method}, {name}")
         for method, (colour, marker) in LOOKS.items()
-        for name, line in (("training", "--"), ("held out", "-"))
+        for split, name in (("train", "training"), ("test", "held out"))
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure

@@ -1,0 +1,48 @@
+"""How many latents are used."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from elbo.figures import style
+
+__all__ = ["use_of_latents"]
+
+LOOKS = (("#0072B2", "o", "-"), ("#009E73", "s", "--"), ("#D55E00", "^", "-."), ("#222222", "D", ":"))
+
+
+def use_of_latents(table: pd.DataFrame, threshold: float = 0.01) -> Figure:
+    """Divergence of every latent at the end, largest first (left), and active units over training (right).
+
+    Args:
+        table: from :func:`elbo.experiments.kingma_welling_2013.use_of_latents`.
+        threshold: above it a latent counts as active.
+    """
+    figure, axes = style.new(1, 2, height=3.0)
+    left, right = axes[0]
+    sizes = sorted(table.latent_dim.unique())
+    names = []
+    for number, size in enumerate(sizes):
+        colour, marker, line = LOOKS[number % len(LOOKS)]
+        own = table[table.latent_dim == size]
+        ranks = own[own.panel == "rank"].sort_values("rank")
+        left.plot(ranks["rank"], ranks.kl, line, color=colour, marker=marker, markersize=3)
+        style.band(left, ranks["rank"], ranks.kl, ranks.kl_se.fillna(0.0), color=colour)
+        time = own[own.panel == "time"].sort_values("samples")
+        right.plot(time.samples, time.active, line, color=colour, marker=marker)
+        style.band(right, time.samples, time.active, time.active_se.fillna(0.0), color=colour)
+        names.append((time.samples.iloc[-1], time.active.iloc[-1], f"{size} latents", colour))
+    left.set_yscale("log")
+    left.set_ylim(min(threshold / 20, table.kl[table.panel == "rank"].clip(lower=1e-5).min() / 1.5), None)
+    style.guide(left.axhline(threshold, **style.GUIDE))
+    left.annotate("counted as active above", (1, threshold), xycoords=("axes fraction", "data"), xytext=(0, 3),
+                  textcoords="offset points", fontsize=8, color=style.GUIDE["color"], ha="right")
+    right.set_xscale("log")
+    right.set_ylim(0, 1.05 * max(sizes))
+    for axis in (left, right):
+        axis.grid(axis="y")
+    style.panel(left, "Divergence of each latent at the end", "latent, largest first", "divergence from the prior (nats per image)")
+    style.panel(right, "Active latents over training", "samples seen", "active latents")
+    style.end_labels(right, names, gap=0.08)
+    return figure
