@@ -14,6 +14,7 @@ from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_diverg
 
 from elbo import densities
 from elbo.inference.aevb import minibatch_bound, reparameterise, sgvb_a, sgvb_b
+from elbo.inference.full_vb import full_bound
 from elbo.models import linear_gaussian
 from elbo.models.vae import VAE
 
@@ -205,3 +206,198 @@ def test_what_a_averages_is_constant_at_the_posterior():
     wrong = MultivariateNormal(mean + 0.4, 2 * cov).log_prob(z)
     torch.testing.assert_close(log_joint - wrong, evidence + (log_posterior - wrong), rtol=1e-9, atol=1e-9)
     assert (log_joint - wrong).std(0).min() > 0.1
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-fisher")
+def test_gradient_of_the_log_evidence_is_the_posterior_mean_of_the_joints_gradient(vae, grid):
+    model, params = vae
+    z, width = grid
+    leaves = {name: p.clone().requires_grad_(name.startswith("decoder.")) for name, p in params.items()}
+    wanted = [p for p in leaves.values() if p.requires_grad]
+    log_joint = model.log_joint(leaves, X, z.expand(-1, len(X), -1))
+    evidence = torch.logsumexp(log_joint + width.log()[:, None], 0)
+    left = torch.autograd.grad(evidence.sum(), wanted, retain_graph=True)
+    weights = torch.exp(log_joint - evidence).detach() * width[:, None]  # the posterior on the grid, held fixed
+    right = torch.autograd.grad((weights * log_joint).sum(), wanted)
+    elsewhere = torch.softmax(log_joint.detach() * 0.5, 0)  # averaged under another density it is not the same
+    wrong = torch.autograd.grad((elsewhere * model.log_joint(leaves, X, z.expand(-1, len(X), -1))).sum(), wanted)
+    for one, other, not_so in zip(left, right, wrong):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+    assert max(float((one - not_so).abs().max()) for one, not_so in zip(left, wrong)) > 1e-2
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-reciprocal")
+def test_reciprocal_evidence_is_a_posterior_mean_for_any_density(vae, grid):
+    log_joint, log_q, evidence, width = pieces(vae, grid)
+    posterior = torch.exp(log_joint - evidence) * width
+    z = grid[0]
+    narrow = Normal(torch.tensor(0.3, dtype=torch.float64), 0.4).log_prob(z).squeeze(-1).expand_as(log_joint)
+    for density in (log_q, narrow):
+        torch.testing.assert_close(
+            (posterior * torch.exp(density - log_joint)).sum(0), torch.exp(-evidence), rtol=1e-8, atol=0.0
+        )
+    halved = (posterior * torch.exp(narrow - log_joint - math.log(2))).sum(0)  # what does not integrate to one gives another answer
+    assert ((halved * torch.exp(evidence) - 1).abs() > 0.4).all()
+
+
+# ---- reparameterisation against the score function; the path alone ----
+
+
+def corners_of_the_noise(dim):
+    """Noise and weights of a product rule exact for polynomials of degree 13 in each coordinate: (nodes, dim)."""
+    points, weights = np.polynomial.hermite_e.hermegauss(7)
+    grid = torch.tensor(list(itertools.product(points, repeat=dim)))
+    return grid, torch.tensor([math.prod(w) for w in itertools.product(weights / math.sqrt(2 * math.pi), repeat=dim)])
+
+
+@pytest.fixture(scope="module")
+def quadratic():
+    """A twin with a correlated posterior, one datum, a wrong q, and the letters of the equations."""
+    generator = torch.Generator().manual_seed(12)
+    twin = linear_gaussian.random_model(4, 2, generator)
+    x, _ = linear_gaussian.sample(twin, 1, generator)
+    mean, log_var = torch.randn(2, 2, generator=generator, dtype=torch.float64)
+    exact_mean, exact_cov = linear_gaussian.posterior(twin, x[0])
+    std = torch.diag((0.5 * log_var).exp())
+    curvature = torch.eye(2, dtype=torch.float64) - std @ torch.linalg.inv(exact_cov) @ std
+    slope = -std @ torch.linalg.inv(exact_cov) @ (mean - exact_mean)
+    bound = linear_gaussian.elbo(twin, x[0], mean, torch.diag(log_var.exp()))
+    return twin, x[0], mean, log_var, curvature, slope, bound
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-quadratic")
+def test_the_integrand_is_a_quadratic_in_the_noise(quadratic):
+    twin, x, mean, log_var, curvature, slope, bound = quadratic
+    eps = torch.randn(50, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    z = mean + (0.5 * log_var).exp() * eps
+    integrand = linear_gaussian.log_joint(twin, x, z) - Normal(mean, (0.5 * log_var).exp()).log_prob(z).sum(-1)
+    form = torch.einsum("nd,de,ne->n", eps, curvature, eps) - curvature.trace()
+    torch.testing.assert_close(integrand, bound + eps @ slope + 0.5 * form, rtol=1e-10, atol=1e-10)
+    assert curvature[0, 1].abs() > 0.05 and slope.abs().min() > 0.05
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-gradient-variance")
+def test_variances_of_a_draw_of_the_gradient(quadratic):
+    """Draws at the nodes of a rule that is exact for them, by autograd of the integrand; variances as weighted sums."""
+    twin, x, mean, log_var, curvature, slope, bound = quadratic
+    eps, weights = corners_of_the_noise(2)
+    std = (0.5 * log_var).exp()
+    q = Normal(mean, std)
+    z = (mean + std * eps).requires_grad_()
+    log_joint = linear_gaussian.log_joint(twin, x, z)
+    through = torch.autograd.grad(log_joint.sum(), z, retain_graph=True)[0]  # in the mean, A's score term adds nothing
+    path = torch.autograd.grad((log_joint - q.log_prob(z).sum(-1)).sum(), z)[0]
+    value = (log_joint - q.log_prob(z).sum(-1)).detach()
+    square = curvature @ curvature
+    smooth = torch.eye(2, dtype=torch.float64) - curvature
+    cases = [(through, (smooth @ smooth).diagonal()), (path, square.diagonal())]
+    for baseline in (0.0, bound, -3.0):
+        above = bound - baseline
+        form = above**2 + slope.square().sum() + 0.5 * curvature.square().sum() + slope**2
+        form = form + 2 * square.diagonal() + 2 * curvature.diagonal() * above
+        cases.append(((value - baseline)[:, None] * (z.detach() - mean) / std**2, form))
+    exact = slope / std
+    for draws, form in cases:
+        average = weights @ draws
+        torch.testing.assert_close(average, exact, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(weights @ (draws - average).square(), form / std**2, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-path-alone")
+def test_at_the_posterior_the_integrand_has_no_slope(vae, grid):
+    """In closed form for the twin, and by finite differences of a posterior found by quadrature for the Bernoulli decoder."""
+    generator = torch.Generator().manual_seed(13)
+    twin = linear_gaussian.random_model(4, 2, generator)
+    x, _ = linear_gaussian.sample(twin, 3, generator)
+    posterior = MultivariateNormal(*linear_gaussian.posterior(twin, x))
+    z = torch.randn(20, 3, 2, generator=generator, dtype=torch.float64).requires_grad_()
+    slope = torch.autograd.grad((linear_gaussian.log_joint(twin, x, z) - posterior.log_prob(z)).sum(), z)[0]
+    assert slope.abs().max() < 1e-10
+    wrong = MultivariateNormal(posterior.mean, 2 * posterior.covariance_matrix)
+    assert torch.autograd.grad((linear_gaussian.log_joint(twin, x, z) - wrong.log_prob(z)).sum(), z)[0].abs().max() > 0.1
+
+    log_joint, log_q, evidence, _ = pieces(vae, grid)
+    near = (grid[0].flatten().abs() < 3).nonzero().flatten()
+    integrand = log_joint - (log_joint - evidence)  # log p(x, z) - log p(z|x), the posterior normalised by quadrature
+    assert integrand[near].diff(dim=0).abs().max() < 1e-10
+    assert (log_joint - log_q)[near].diff(dim=0).abs().max() > 1e-4
+
+
+# ---- full variational Bayes ----
+
+
+@pytest.fixture(scope="module")
+def weighted():
+    """A Bernoulli decoder whose only uncertain weight is one bias: evidence and bound are sums over a grid."""
+    model = VAE(4, hidden=3, latent_dim=1)
+    params = model.init(torch.Generator().manual_seed(2), scale=0.5, dtype=torch.float64)
+    spread = {f"log_var.{n}": torch.full_like(p, -1.0) for n, p in params.items() if n == "decoder.head.bias"}
+    return model, params | spread
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-full-vb")
+def test_the_bound_on_the_evidence_of_all_data(weighted, hermite):
+    """The four biases are independent given the code but not given the data; here one of them is uncertain and the rest
+    are known, so that the evidence is a double integral: over the bias under its prior, and over each code."""
+    model, params = weighted
+    nodes, weights = (h.flatten() for h in hermite)
+    mean, log_var = params["decoder.head.bias"][0], params["log_var.decoder.head.bias"][0]
+
+    def with_bias(value):
+        return params | {"decoder.head.bias": torch.cat([value[None], params["decoder.head.bias"][1:]])}
+
+    def log_marginal(own):  # codes under their prior, by Gauss-Hermite
+        log_lik = model.log_likelihood(own, X, nodes[:, None, None].expand(-1, len(X), 1))
+        return torch.logsumexp(log_lik + weights.log()[:, None], 0)
+
+    def bound(own):
+        mean_z, log_var_z = model.encode(own, X)
+        z = mean_z + (0.5 * log_var_z).exp() * nodes[:, None, None]
+        return (weights[:, None] * model.log_likelihood(own, X, z)).sum(0) - densities.standard_gaussian_kl(mean_z, log_var_z)
+
+    evidence = torch.logsumexp(
+        torch.stack([log_marginal(with_bias(node)).sum() for node in nodes]) + weights.log(), 0
+    )
+    drawn = torch.stack([bound(with_bias(mean + (0.5 * log_var).exp() * node)).sum() for node in nodes])
+    penalty = densities.standard_gaussian_kl(mean[None], log_var[None])
+    assert (weights * drawn).sum() - penalty < evidence
+    assert penalty > 0.05 and evidence - ((weights * drawn).sum() - penalty) < 10
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-full-vb-estimator")
+def test_the_estimator_averages_to_the_bound(weighted):
+    """Minibatches by enumeration, codes and weights by quadrature or corners: its mean is the bound, its terms are the paper's."""
+    model, params = weighted
+    eps, z_weights = corners_of_the_noise(1)
+    zeta, w_weights = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=4))).double(), 1 / 16
+    total, formula = 0.0, 0.0
+    mean_z, log_var_z = model.encode(params, X)
+    codes = 0.5 * (1 + log_var_z - mean_z**2 - log_var_z.exp()).sum(-1)
+    mean, log_var = params["decoder.head.bias"], params["log_var.decoder.head.bias"]
+    penalty = 0.5 * (1 + log_var - mean**2 - log_var.exp()).sum()
+    for corner in zeta:
+        drawn = {name: p for name, p in params.items() if not name.startswith("log_var.")}
+        drawn["decoder.head.bias"] = mean + (0.5 * log_var).exp() * corner
+        for node, weight in zip(eps, z_weights):
+            noise = node.expand(1, 1)
+            for chosen in range(2):  # minibatches of one datum out of two
+                value = full_bound(model, params, X[chosen : chosen + 1], noise, corner, 2)
+                by_hand = 2 * (model.log_likelihood(drawn, X, mean_z + (0.5 * log_var_z).exp() * node)[chosen] + codes[chosen])
+                torch.testing.assert_close(value, by_hand + penalty, rtol=1e-10, atol=1e-10)
+                total = total + weight * w_weights * value / 2
+            both = model.log_likelihood(drawn, X, mean_z + (0.5 * log_var_z).exp() * node) + codes
+            formula = formula + weight * w_weights * both.sum()
+    torch.testing.assert_close(total, formula + penalty, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-active")
+def test_the_divergence_of_a_latent_bounds_the_variance_of_its_mean():
+    generator = torch.Generator().manual_seed(14)
+    mean = torch.randn(50, 200, generator=generator, dtype=torch.float64) * torch.rand(200, generator=generator) * 2
+    log_var = torch.randn(50, 200, generator=generator, dtype=torch.float64)
+    q = Normal(mean, (0.5 * log_var).exp())
+    divergence = kl_divergence(q, Normal(torch.zeros_like(mean), 1.0)).mean(0)
+    assert (divergence >= 0.5 * mean.var(0, correction=0)).all()
+    centred = mean - mean.mean(0)  # equality: unit variances and means around zero
+    unit = kl_divergence(Normal(centred, 1.0), Normal(torch.zeros_like(mean), 1.0)).mean(0)
+    torch.testing.assert_close(unit, 0.5 * mean.var(0, correction=0), rtol=1e-10, atol=1e-12)
