@@ -12,6 +12,7 @@ BOOK_HTML = $(if $(wildcard _build/html/book/index.html),--book _build/html)
 help:
 	@echo "make book   set up, run the chapters (PROFILE=$(PROFILE), JOBS=$(JOBS)), build the HTML"
 	@echo "make test   set up, run the tests"
+	@echo "make equations   the tests of the equations alone; the pages of the next build say how they ended"
 	@echo "make browser  set up, check the built pages in Chromium (which must be installed)"
 	@echo "make env    set up only"
 	@echo "make bench  set up, run the benchmarks"
@@ -26,6 +27,9 @@ test: $(STAMP)
 browser: $(STAMP)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[browser]'
 	@ELBO_BROWSER=required OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser -n auto --maxprocesses 4 --dist loadgroup $(BOOK_HTML)
+
+equations: $(STAMP)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m equation -n auto --maxprocesses 8
 
 env: $(STAMP)
 

@@ -14,7 +14,7 @@ import yaml
 import elbo
 from elbo.companion import equations, fingerprint
 from elbo.companion.equations import Check, Results
-from elbo.companion.sphinx_equations import mark
+from elbo.companion.sphinx_equations import mark, place
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = "# One\n\n$$\na = b\n$$ (eq-one-first)\n\nText.\n\n$$\nc \\le d\n$$ (eq-one-second)\n\n$$\ne\n$$\n"
@@ -163,6 +163,15 @@ def test_an_equation_is_as_good_as_its_worst_test(outcomes, said):
     known = Results({check.name: outcome for check, outcome in zip(checks, outcomes, strict=True) if outcome})
     assert known.of(checks) == said
     assert ("✓" in mark(checks, said, "x", "1")) == (said == "passed")
+
+
+def test_lines_are_linked_only_where_the_repository_holds_them():
+    check, clean = Check(("eq-x",), "test_x", "tests/test_x.py", 3, 9, ""), {"commit": "a" * 40, "dirty": False}
+    link = place(check, "https://example.org/book", clean)
+    assert link["refuri"] == f"https://example.org/book/blob/{'a' * 40}/tests/test_x.py#L3-L9"
+    for repository, state in (("", clean), ("https://example.org/book", clean | {"dirty": True}), ("x", {"commit": None, "dirty": None})):
+        assert place(check, repository, state).astext() == "tests/test_x.py, lines 3 to 9"
+        assert "refuri" not in getattr(place(check, repository, state), "attributes", {})
 
 
 def test_a_mark_that_nothing_can_be_read_from(tmp_path):

@@ -18,11 +18,12 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from elbo.companion import equations
+from elbo.companion import equations, record
 from elbo.companion.equations import Check, Results
 from elbo.companion.paths import Project
+from elbo.companion.sphinx_figures import book_of
 
-__all__ = ["EquationChecks", "checks_of", "mark", "results_of", "setup"]
+__all__ = ["EquationChecks", "checks_of", "mark", "place", "results_of", "setup"]
 
 logger = logging.getLogger(__name__)
 _SIGNS = {"passed": "✓ tested", "failed": "✗ test failed", "skipped": "tested", None: "tested"}
@@ -63,6 +64,8 @@ class EquationChecks(SphinxDirective):
         if not _tests(env).is_dir():
             return [nodes.paragraph("", "This copy of the book was built without its tests.")]
         known, outcomes = checks_of(env), results_of(env)
+        book = book_of(env)
+        self.repository = book.repository if book else ""
         for file in sorted({check.file for found in known.values() for check in found}):
             env.note_dependency(str(Path(env.srcdir) / file))
         chapters: dict[str, list[str]] = {}
@@ -87,8 +90,10 @@ class EquationChecks(SphinxDirective):
         blocks: list[nodes.Node] = [line]
         for check in checks:
             outcome = outcomes.of([check])
-            place = f" in {check.file}, lines {check.first} to {check.last}" + (f" ({outcome})" if outcome else "")
-            blocks.append(nodes.paragraph("", "", nodes.literal(check.test, check.test), nodes.Text(place), classes=["elbo-check-place"]))
+            said = nodes.Text(f" ({outcome})" if outcome else "")
+            where = place(check, self.repository, record.commit())
+            name = nodes.literal(check.test, check.test)
+            blocks.append(nodes.paragraph("", "", name, nodes.Text(" in "), where, said, classes=["elbo-check-place"]))
             if check.name in shown:
                 link = nodes.reference("", "shown above", internal=True, refid=f"check-{shown[check.name]}")
                 blocks[-1] += [nodes.Text(", "), link]
@@ -96,6 +101,15 @@ class EquationChecks(SphinxDirective):
                 shown[check.name] = label
                 blocks.append(nodes.literal_block(check.source, check.source, language="python", classes=["elbo-check-source"]))
         return blocks
+
+
+def place(check: Check, repository: str, state: dict) -> nodes.Node:
+    """Where a test stands, in words; a link where the repository is known and held exactly these lines."""
+    said = f"{check.file}, lines {check.first} to {check.last}"
+    if repository and state["commit"] and state["dirty"] is False:
+        lines = f"{check.file}#L{check.first}-L{check.last}"
+        return nodes.reference("", said, refuri=f"{repository}/blob/{state['commit']}/{lines}", internal=False)
+    return nodes.Text(said)
 
 
 def mark(checks: list[Check], outcome: str | None, href: str, number: str) -> str:
