@@ -13,7 +13,9 @@ import yaml
 
 import elbo
 from elbo.companion import equations, fingerprint
+from elbo.companion.build import stage
 from elbo.companion.equations import Check, Results
+from elbo.companion.paths import Project
 from elbo.companion.sphinx_equations import mark, place
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -163,6 +165,18 @@ def test_an_equation_is_as_good_as_its_worst_test(outcomes, said):
     known = Results({check.name: outcome for check, outcome in zip(checks, outcomes, strict=True) if outcome})
     assert known.of(checks) == said
     assert ("✓" in mark(checks, said, "x", "1")) == (said == "passed")
+
+
+def test_a_build_takes_the_checks_along(tmp_path):
+    """What the pages show lies in the source tree of the build, so that a changed test makes the pages anew."""
+    root = write(tmp_path / "toy")
+    (root / "tests" / "test_other.py").write_text("def test_other(): pass\n")
+    (root / "_build").mkdir()
+    (root / "_build" / equations.RESULTS).write_text("{}")
+    stage(Project(root), "smoke", [], tmp_path / "tree")
+    assert {path.name for path in (tmp_path / "tree" / "tests").iterdir()} == {"test_toy.py", equations.RESULTS}
+    assert equations.checks(tmp_path / "tree" / "tests") == equations.checks(root / "tests")
+    assert equations.labels(Project(tmp_path / "tree")) == {"eq-one-first": "book/one", "eq-one-second": "book/one"}
 
 
 def test_lines_are_linked_only_where_the_repository_holds_them():
