@@ -26,15 +26,19 @@
       }
     }
   };
-  // On paper nothing stays folded; afterwards the page is as the reader left it.
-  const unfold = (print) => {
-    const folded = print ? ".bd-article .cell details:not([open])" : ".bd-article details[data-opened-to-print]";
-    for (const details of document.querySelectorAll(folded)) {
+  // Paper gets the light theme, and nothing stays folded but how to cite and what ran; afterwards the page is as the reader left it.
+  const root = document.documentElement.dataset;
+  let theme = root.theme;
+  const toPaper = (print) => {
+    if (print) theme = root.theme;
+    root.theme = print ? "light" : theme;
+    const folded = print ? "details:not([open]):not(.elbo-figure-legend *)" : "details[data-opened-to-print]";
+    for (const details of document.querySelectorAll(".bd-article " + folded)) {
       details.open = print;
       details.toggleAttribute("data-opened-to-print", print);
     }
   };
-  matchMedia("print").addEventListener("change", (event) => unfold(event.matches));
+  matchMedia("print").addEventListener("change", (event) => toPaper(event.matches));
 
   let waiting = 0;
   const soon = () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(settle); };

@@ -88,14 +88,18 @@ def test_what_is_folded_opens_with_the_enter_key(seen):
 
 
 def test_on_paper_there_is_no_navigation_and_no_figure_is_cut(seen):
+    seen.look(PAPER, "dark")
     seen.look(PAPER, "dark", "print")
     furniture = "nav.bd-docs-nav, #pst-secondary-sidebar, .bd-header-article, .prev-next-footer, .copybtn, .elbo-copy button"
     visible = f"[...document.querySelectorAll('{furniture}')].filter(it => it.checkVisibility()).map(it => it.className)"
     assert seen.ask(visible) == []
     assert seen.ask(f"[...document.images].filter(it => {CUT}).map(it => it.src)") == []
-    assert seen.ask("[...document.querySelectorAll('article .cell details')].filter(it => !it.open).length") == 0
-    ink, ground = seen.ask("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]")
-    assert max(channels(ink)[:3]) < 100 and (min(channels(ground)) > 250 or channels(ground)[3:] == [0.0]), (ink, ground)
+    folded = "article details:not([open]):not(.elbo-figure-legend *)"
+    assert seen.ask(f"document.querySelectorAll('{folded}').length") == 0
+    assert max(channels(seen.ask("getComputedStyle(document.body).color"))[:3]) < 100
+    assert seen.violations(runOnly={"type": "rule", "values": ["color-contrast"]}) == []
+    seen.look(DESKTOP, "dark")
+    assert seen.ask("[document.documentElement.dataset.theme, document.querySelectorAll('[data-opened-to-print]').length]") == ["dark", 0]
 
 
 def test_nothing_was_asked_of_the_network_and_nothing_complained(seen):
