@@ -154,6 +154,9 @@ def test_estimators_are_judged_by_the_exact_value(runs):
     assert mismatch(figures.estimators(table), table.assign(error=0.123)) is not None
     wrong = table.assign(error=table.error.where(table.estimator != "AIS reverse, 12 steps", -9.0), se=0.01)
     assert all("AIS reverse, 12 steps" in line and "wrong side" in line for line in experiments.verdict(wrong))
+    twin = table[table.model != "decoder, 2 latents"].set_index("estimator").error
+    gap = twin["AIS reverse, 12 steps"] - twin["AIS forward, 12 steps"]
+    assert f"{gap:.3f} nats with 12 steps" in experiments.sandwich(table).split("; ")[1]
     right = table.assign(error=np.where(table.side == "lower", -0.1, 0.1))
     assert all("its own side" in line for line in experiments.verdict(right))
 

@@ -16,7 +16,7 @@ from elbo.experiments.kingma_welling_2013.evidence import grid_evidence
 from elbo.experiments.kingma_welling_2013.training import Run
 from elbo.models import linear_gaussian
 
-__all__ = ["breakdown", "estimators", "verdict"]
+__all__ = ["breakdown", "estimators", "sandwich", "verdict"]
 
 
 class _Judge(NamedTuple):
@@ -143,3 +143,15 @@ def verdict(table: pd.DataFrame) -> list[str]:
             brackets = f"on the wrong side by more than three standard errors: {', '.join(outside)}"
         lines.append(f"{model} (exact {rows.exact.iloc[0]:.3f} nats): {brackets}; nearest is {nearest}, off by {rows.error[nearest]:+.4f}")
     return lines
+
+
+def sandwich(table: pd.DataFrame) -> str:
+    """One sentence: how far the reverse estimate of annealing is above the forward one, by model and length of the path."""
+    said = []
+    for model, rows in table.groupby("model", sort=False):
+        annealed = rows[rows.estimator.str.startswith("AIS")]
+        error = annealed.set_index(["estimator"]).error
+        steps = list(dict.fromkeys(name.split(", ")[1] for name in error.index))
+        gaps = [f"{error[f'AIS reverse, {number}'] - error[f'AIS forward, {number}']:.3f} nats with {number}" for number in steps]
+        said.append(f"{model}: {', '.join(gaps)}")
+    return f"The reverse estimate lies above the forward one by: {'; '.join(said)}"
