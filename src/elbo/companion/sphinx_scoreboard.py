@@ -112,16 +112,15 @@ def _plain(numbers) -> list[Number]:
 
 
 def _origin(origin: Origin, figure_page: str, to_root: str) -> list[nodes.Node]:
-    if origin.kind == "reference":
-        link, what = f"{to_root}reference/{origin.name}.csv", "reference table "
-    else:
-        link, what = f"{figure_page}#{origin.name}", f"this build's run (profile {origin.profile}), figure "
-    commit = origin.commit[:12] + (" with changes" if origin.dirty else "")
-    return [
-        nodes.Text(what),
-        nodes.reference("", "", nodes.literal("", origin.name), refuri=link, internal=True),
-        nodes.Text(f", commit {commit}, {origin.device}"),
-    ]
+    reference_table = origin.kind == "reference"
+    what = "reference table " if reference_table else f"this build's run (profile {origin.profile}), figure "
+    found: list[nodes.Node] = [nodes.Text(what)]
+    for i, name in enumerate(origin.parts):
+        link = f"{to_root}reference/{name}.csv" if reference_table else f"{figure_page}#{name}"
+        found += [nodes.Text(" and ")] * (i > 0)
+        found.append(nodes.reference("", "", nodes.literal("", name), refuri=link, internal=True))
+    commit = ", ".join(one[:12] for one in origin.commit.split(", ")) + (" with changes" if origin.dirty else "")
+    return [*found, nodes.Text(f", commit {commit}, {origin.device}")]
 
 
 def _claims(env: BuildEnvironment) -> Path:
@@ -180,7 +179,7 @@ def _copy(app: Sphinx, error: Exception | None) -> None:
     """The reference tables that were read, with their records, at ``reference/<chapter>/<table>.{csv,json}`` of the site."""
     if error is not None or app.builder.format != "html" or not hasattr(app, "elbo_judged"):
         return
-    names = {one.origin.name for one in app.elbo_judged[1] if one.origin and one.origin.kind == "reference"}
+    names = {name for one in app.elbo_judged[1] if one.origin and one.origin.kind == "reference" for name in one.origin.parts}
     for name in sorted(names):
         target = Path(app.outdir) / "reference" / name
         target.parent.mkdir(parents=True, exist_ok=True)

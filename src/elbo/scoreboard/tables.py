@@ -24,7 +24,7 @@ class Origin:
 
     Attributes:
         kind: ``"reference"`` (measured once, committed) or ``"figure"`` (of the build at hand).
-        name: ``<chapter>/<table>`` of a reference table, id of a figure.
+        name: ``<chapter>/<table>`` of a reference table (``<chapter>/<one>+<other>`` of two), id of a figure.
         profile: of the run behind a figure; empty for a reference table.
         commit, dirty, device: from the record.
         settings: the parameters of the run behind a figure, what the chapter settled on included.
@@ -37,6 +37,12 @@ class Origin:
     dirty: bool
     device: str
     settings: Mapping
+
+    @property
+    def parts(self) -> list[str]:
+        """The reference tables, ``<chapter>/<table>`` each, or the id of the figure."""
+        chapter, _, tables = self.name.rpartition("/")
+        return [f"{chapter}/{table}" for table in tables.split("+")] if chapter else [self.name]
 
 
 class Tables:
@@ -52,7 +58,7 @@ class Tables:
         self._figures, self._published = figures, published
 
     def read(self, name: str) -> tuple[pd.DataFrame, Origin]:
-        """The table ``reference/<chapter>/<table>`` or ``figure/<id>``.
+        """The table ``reference/<chapter>/<table>`` or ``figure/<id>``; ``reference/<chapter>/<one>+<other>`` is both, one below the other.
 
         Raises:
             Missing: there is none.
@@ -62,10 +68,13 @@ class Tables:
         return self._reference(rest) if kind == "reference" else self._figure(rest)
 
     def _reference(self, name: str) -> tuple[pd.DataFrame, Origin]:
-        table = reference.load(*name.split("/"))
-        if table is None:
-            raise Missing(f"there is no reference table {name}")
-        return table, _origin("reference", name, "", reference.record(*name.split("/")), {})
+        chapter, names = name.split("/")
+        tables = {one: reference.load(chapter, one) for one in names.split("+")}
+        if absent := [one for one, table in tables.items() if table is None]:
+            raise Missing(f"there is no reference table {chapter}/{' nor '.join(absent)}")
+        records = [reference.record(chapter, one) for one in tables]
+        about = {**records[0], "commit": _together(records, "commit"), "dirty": any(one.get("dirty") for one in records)}
+        return pd.concat(tables.values(), ignore_index=True), _origin("reference", name, "", about, {})
 
     def _figure(self, id: str) -> tuple[pd.DataFrame, Origin]:
         path = None if self._figures is None else self._figures / f"{id}.csv"
@@ -79,3 +88,7 @@ class Tables:
 def _origin(kind: str, name: str, profile: str, about: dict, settings: dict) -> Origin:
     device = about.get("gpu") or about.get("cpu") or "unknown device"
     return Origin(kind, name, profile, about.get("commit") or "unknown", bool(about.get("dirty")), device, settings)
+
+
+def _together(records: list[dict], name: str) -> str:
+    return ", ".join(dict.fromkeys((one.get(name) or "unknown")[:12] for one in records))
