@@ -253,7 +253,7 @@ def said_of_gradients(table: pd.DataFrame) -> list[str]:
         power = math.log(last / before) / math.log(large / small)
         lines.append(
             f"{estimator:24s}: sd {last:8.1f} with {large} latents, growing as the power {power:.2f} of their number; "
-            f"{ways.sd.iloc[0]:.2g} at a gap of {ways.gap.iloc[0]:.1g} nats, {ways.sd.iloc[-1]:.3g} at {ways.gap.iloc[-1]:.3g}"
+            f"{ways.sd.iloc[0]:.3g} at a gap of {ways.gap.iloc[0]:.1g} nats, {ways.sd.iloc[-1]:.3g} at {ways.gap.iloc[-1]:.3g}"
         )
     return lines
 
