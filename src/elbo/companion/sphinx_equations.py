@@ -65,7 +65,7 @@ class EquationChecks(SphinxDirective):
             return [nodes.paragraph("", "This copy of the book was built without its tests.")]
         known, outcomes = checks_of(env), results_of(env)
         book = book_of(env)
-        self.repository, self.state = book.repository if book else "", record.commit()
+        self.repository, self.checkout = book.repository if book else "", record.commit()
         for file in sorted({check.file for found in known.values() for check in found}):
             env.note_dependency(str(Path(env.srcdir) / file))
         chapters: dict[str, list[str]] = {}
@@ -91,7 +91,7 @@ class EquationChecks(SphinxDirective):
         for check in checks:
             outcome = outcomes.of([check])
             said = nodes.Text(f" ({outcome})" if outcome else "")
-            where = place(check, self.repository, self.state)
+            where = place(check, self.repository, self.checkout)
             name = nodes.literal(check.test, check.test)
             blocks.append(nodes.paragraph("", "", name, nodes.Text(" in "), where, said, classes=["elbo-check-place"]))
             if check.name in shown:
