@@ -47,7 +47,7 @@ def test_bound_is_the_mean_over_seeds_with_its_error(run):
 
 def test_final_bound_adds_the_two_errors(run):
     last = experiments.bound(run).query("samples == 4000 and latent_dim == 2 and split == 'test'").iloc[0]
-    shown = experiments.final_bound(run).loc[2, "test"]
+    shown = experiments.final_bound(run).loc[("aevb", 2), "test"]
     assert shown.bound == last.bound
     assert shown.se == pytest.approx(np.hypot(last.se_seeds, last.se_images))
 
@@ -108,7 +108,7 @@ def test_figures_show_their_tables(run):
     tiles, pairs, grid = experiments.prior_samples(run), experiments.reconstructions(run), experiments.manifold(run, side=4)
     shape = run.train.shape
     drawn = [
-        (figures.bound(table, reference=None), table),
+        (figures.bound(table), table),
         (figures.estimator_noise(noise), noise),
         (figures.prior_samples(tiles, shape), tiles),
         (figures.reconstructions(pairs, shape), pairs),
@@ -119,9 +119,9 @@ def test_figures_show_their_tables(run):
         assert mismatch(figure, data.assign(**{name: 7.25 for name in data.select_dtypes("number")})) is not None
 
 
-def test_reference_curves_stand_behind_the_readers_own(run):
+def test_a_panel_shows_every_algorithm_and_split(run):
     table = experiments.bound(run)
-    past = pd.concat([table.assign(bound=table.bound - 3.0), table.assign(latent_dim=99)])
-    figure = figures.bound(table, past)
+    both = pd.concat([table, table.assign(algorithm="wake-sleep", bound=table.bound - 3.0)])
+    figure = figures.bound(both)
     assert len(figure.axes) == 2
     assert all(len(axis.lines) == 4 for axis in figure.axes)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import NullFormatter, NullLocator
 
 from elbo.figures import style
 
-__all__ = ["bound", "bound_at_scale"]
+__all__ = ["TRAIN", "bound", "bound_at_scale", "sample_ticks"]
 
 TRAIN = {"linewidth": 0.9, "alpha": 0.75}
 """Training curves are thinner than those of the test images, in the colour of their algorithm."""
@@ -53,8 +53,17 @@ def _curves(axis: Axes, table: pd.DataFrame) -> None:
         if split == "test":
             style.band(axis, rows.samples, rows.bound, rows.se_seeds.fillna(0.0), color=style.COLOUR[name])
     axis.set_xscale("log")
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    sample_ticks(axis, table.samples)
     axis.grid(axis="y")
+
+
+def sample_ticks(axis: Axes, samples: pd.Series) -> None:
+    """Labels of a logarithmic axis at powers of ten, or at both ends where it spans less than a decade."""
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    if samples.max() < 10 * samples.min():
+        ends = sorted({samples.min(), samples.max()})
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_xticks(ends, [f"{end:,.0f}" for end in ends])
 
 
 def _names(axis: Axes, table: pd.DataFrame) -> None:
