@@ -201,8 +201,9 @@ def test_carriers_name_the_factor():
     rows = [{"factor": "position", "shape": 0, "mean": value} for value in (-1.0, 1.0)]
     rows += [{"factor": "scale", "shape": 0, "mean": value} for value in (-0.5, 0.5)]
     rows += [{"factor": "orientation", "shape": shape, "mean": shape} for shape in (1, 2) for _ in range(3)]
-    table = pd.DataFrame(rows).assign(model="one", rank=0, latent=7)
-    assert experiments.carriers(table).endswith("one: z7 position (80 %).")  # 1 : 0.25 : 0, shapes do not count
+    table = pd.DataFrame(rows).assign(model="one", rank=0, latent=7, kl=1.0)
+    idle = table.assign(rank=1, latent=8, kl=0.01)
+    assert experiments.carriers(pd.concat([table, idle])).endswith("one: z7 position (80 %).")  # 1 : 0.25 : 0, shapes do not count
 
 
 def test_stacked_is_one_by_one(sprites, models):

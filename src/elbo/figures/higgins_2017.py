@@ -126,7 +126,7 @@ def proxies(readings: pd.DataFrame) -> Figure:
 
 def over_training(table: pd.DataFrame) -> Figure:
     """Score and mutual information gap of every model of the reference run over the images it has seen."""
-    figure, (panels,) = style.new(1, 2, height=2.8, gridspec_kw={"wspace": 0.5})
+    figure, (panels,) = style.new(1, 2, height=2.8, gridspec_kw={"wspace": 0.12})
     titles = {"score": ("Higgins' score, fitted classifier", "fraction of votes"), "mig": ("mutual information gap", "fraction")}
     looks = {low: look for low, look in zip(sorted(table["beta"].unique()), ((PRIOR, "--"), (BETA, "-"), ("#444444", ":")))}
     for axes, (column, (title, unit)) in zip(panels, titles.items()):

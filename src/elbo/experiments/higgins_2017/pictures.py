@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import torch
 
-from elbo.experiments.higgins_2017.readings import dimension_kl
+from elbo.experiments.higgins_2017.readings import ACTIVE, dimension_kl
 from elbo.experiments.higgins_2017.training import Models
 
 __all__ = ["carriers", "factor_responses", "traversals"]
@@ -42,8 +42,8 @@ def factor_responses(models: Models, members: dict[str, int], latents: int = 5) 
 
 
 def carriers(responses: pd.DataFrame) -> str:
-    """Which share of the variance of its own average response each latent shows to position, scale and orientation, the
-    largest of them named: a sentence a model.
+    """Which share of the variance of its own average response each latent in use shows to position, scale and orientation,
+    the largest of them named.
 
     The variance of a latent's mean over a factor's values, relative to the sum over the three, with orientation taken
     within each shape. It sees averages only, as the figure does.
@@ -51,11 +51,11 @@ def carriers(responses: pd.DataFrame) -> str:
     sentences = []
     for label, part in responses.groupby("model", sort=False):
         words = []
-        for (_, latent), one in part.groupby(["rank", "latent"]):
+        for (_, latent), one in part[part["kl"] > ACTIVE].groupby(["rank", "latent"]):
             spread = {name: _spread(one[one["factor"] == name]) for name in ("position", "scale", "orientation")}
             most = max(spread, key=spread.get)
             words.append(f"z{latent} {most} ({100 * spread[most] / max(sum(spread.values()), 1e-12):.0f} %)")
-        sentences.append(f"{label}: {', '.join(words)}")
+        sentences.append(f"{label}: {', '.join(words) or 'no latent in use'}")
     return "Of what each latent's averages vary, most goes with: " + "; ".join(sentences) + "."
 
 

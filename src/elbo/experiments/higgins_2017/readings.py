@@ -29,14 +29,16 @@ def unit_readings(
     train_votes: int = 5_000,
     test_votes: int = 2_500,
     codes: int = 500,
-    trees: int = 20,
+    trees: int = 10,
+    dci_rows: tuple[int, int] = (2_000, 1_000),
     seed: int = 0,
 ) -> pd.DataFrame:
     """Every model of the sweep: its score, other metrics, and the terms of its bound.
 
     Returns:
         Rows ``beta, latent_dim, seed, beta_norm`` with ``score`` (softmax), ``mig, factorvae, sap, modularity``, the
-        ``dci`` disentanglement (a forest of ``trees`` trees on at most 6,000 and 3,000 images);
+        ``dci`` disentanglement (forests of ``trees`` trees, trained and tested on
+        at most ``dci_rows`` images);
         ``reconstruction``, log-likelihood of an image under its decoded mean code; ``misfit``, nats an image by which decoding the mean code misses the pixels (their own entropy, which no
         decoder can undercut, taken off); ``kl``, the average KL to the prior; ``active``, latents with more than 0.1
         nats of it; ``total_correlation`` of the aggregated posterior over all sprites and ``tc_error``, its standard
@@ -69,7 +71,7 @@ def unit_readings(
                 "factorvae": factorvae_score(mean, index, generator=_generator(seed), **votes).score,
                 "sap": sap(mean, index, generator=_generator(seed)).score,
                 "modularity": modularity(mean, index).score,
-                "dci": dci(mean, index, generator=_generator(seed), trees=trees, **_dci_rows(sprites)).disentanglement,
+                "dci": dci(mean, index, generator=_generator(seed), trees=trees, **_rows(len(sprites), dci_rows)).disentanglement,
                 "reconstruction": fit,
                 "misfit": -fit - floor,
                 "kl": each.sum().item(),
@@ -147,10 +149,10 @@ def beside_other_metrics(table: pd.DataFrame, latent_dim: int) -> pd.DataFrame:
     return shown
 
 
-def _dci_rows(sprites) -> dict[str, int]:
-    """Disjoint rows to train and test the forests on: all of a small grid, some of a large one."""
-    train = min(6000, 2 * len(sprites) // 3)
-    return {"train_rows": train, "test_rows": min(3000, len(sprites) - train)}
+def _rows(count: int, wanted: tuple[int, int]) -> dict[str, int]:
+    """Disjoint rows to train and test the forests on: as wanted, or two thirds and one third of a small grid."""
+    train = min(wanted[0], 2 * count // 3)
+    return {"train_rows": train, "test_rows": min(wanted[1], count - train)}
 
 
 def bernoulli_entropy(x: Tensor) -> Tensor:

@@ -127,7 +127,7 @@ def _baselines() -> pd.DataFrame:
 REFERENCE = {
     "scores": lambda: _described(_scores()),
     "baselines": _baselines,
-    "readings": lambda: _described(unit_readings(_models(), codes=300, **VOTES).round(6)),
+    "readings": lambda: _described(unit_readings(_models(), codes=300, trees=20, dci_rows=(6_000, 3_000), **VOTES).round(6)),
     "over-training": lambda: _models().trained.history.assign(batch_size=SETTINGS["batch_size"]),
     "factors": lambda: factor_responses(_models(), _pair()).round(4),
     "traversals": _traversals,
