@@ -39,8 +39,9 @@ def figure(fig: Figure, *, id: str, caption: str, alt: str, data: pd.DataFrame) 
     """Show ``fig`` in the page as a numbered, captioned figure and publish its files with the record of the run.
 
     The output of the cell carries everything (SVG, PDF, PNG, CSV, record), so that an executed notebook is complete by
-    itself; building the book writes ``figures/<id>.{svg,pdf,png,csv,json}``. Equal parameters on the same machine and
-    commit give equal bytes: no time stands in any of the files.
+    itself; building the book writes ``figures/<id>.{svg,pdf,png,csv,json}``. SVG, PDF and PNG also hold the record and,
+    packed, the table (:mod:`elbo.companion.embedded`), so that ``elbo reproduce`` needs no other file. Equal parameters on
+    the same machine and commit give equal bytes: the writing adds no time of its own.
 
     Args:
         fig: the figure, drawn from ``data``.
