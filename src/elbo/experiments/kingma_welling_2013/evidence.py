@@ -223,7 +223,7 @@ class EvidenceSettings:
 
 
 EVIDENCE = {
-    "digits": EvidenceSettings(200, 150_000, 150, 15_000, 44),
+    "digits": EvidenceSettings(200, 120_000, 150, 15_000, 44),
     "mnist": EvidenceSettings(1000, 500_000, 200, 50_000, 90),
 }
 
