@@ -16,7 +16,7 @@ __all__ = ["mend_body", "mend_page", "setup"]
 
 _BODY = [
     # pandas writes the corner of a table as a header without words
-    (re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|&#160;|\xa0)*</th>"), r"<td\1></td>"),
+    (re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|&#160;|\xa0|<p></p>)*</th>"), r"<td\1></td>"),
     # a role that ARIA has withdrawn, and a list whose children are no list items
     (re.compile(r' role="doc-biblioentry"'), ""),
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
