@@ -28,7 +28,7 @@ from elbo.inference.sgvb import (
     sgvb_b,
 )
 from elbo.models.vae import VAE, Params
-from elbo.training import Noise, fit, make_optimiser
+from elbo.training import Adagrad, Adam, Noise, fit, make_optimiser
 
 __all__ = [
     "Algorithm",
@@ -111,7 +111,7 @@ def aevb(
     estimator: Literal["A", "B"] = "B",
     draws: int = 1,
     weight_prior: bool = True,
-    optimiser: Literal["adagrad", "adam"] = "adagrad",
+    optimiser: Literal["adagrad", "adam"] | Adagrad | Adam = "adagrad",
     learning_rate: float | Sequence[float] | None = None,
     init_scale: float | Literal["glorot"] = 0.1,
     binarisation: Literal["grey", "threshold", "fixed", "fresh"] | None = None,
@@ -135,7 +135,8 @@ def aevb(
             the minibatches and the noise of its member, whatever the company.
         estimator, draws: which estimator of the bound, and how many codes it draws for each datum (the paper's L).
         weight_prior: add a standard Gaussian prior on the decoder's weights, as the paper does (its MAP criterion).
-        optimiser, learning_rate: ``"adagrad"`` (the paper's; 0.02) or ``"adam"`` (0.001).
+        optimiser, learning_rate: ``"adagrad"`` (the paper's; 0.02) or ``"adam"`` (0.001); or an optimiser of
+            :mod:`elbo.training`, with its own learning rate.
         init_scale: as :meth:`VAE.init` takes it.
         binarisation: ``"fresh"`` draws black and white pixels anew whenever an image is seen; all others take the
             images as they are. ``None`` asks the data set, and takes a plain tensor as it is.
