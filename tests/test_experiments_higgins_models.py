@@ -191,6 +191,18 @@ def test_an_inverted_u_needs_both_sides():
     assert experiments.shape_over_beta(alone).endswith("no inverted U that these seeds could show")
 
 
+def test_contrast_is_taken_seed_by_seed():
+    rows = [(beta, seed, 0.1 * seed + 0.2 * (beta == 4) + 0.03 * (beta == 4) * (seed == 0), 0.1 * (beta == 4) * (seed == 0), 0.0)
+            for beta in (1.0, 4.0) for seed in (0, 1, 2)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["beta", "seed", "score", "mig", "kl"])
+    score, mig, _ = experiments.contrast(table).split("\n")
+    assert score.split() == "Higgins: +0.210 ± 0.010 higher (3 of 3 seeds higher)".split()
+    assert mig.split() == "MIG: +0.033 ± 0.033 not told apart (1 of 3 seeds higher)".split()
+    assert "not told apart" in experiments.contrast(table[table["seed"] == 0])
+    with pytest.raises(ValueError, match="no models at beta"):
+        experiments.contrast(table[table["beta"] == 4])
+
+
 def test_ranks_are_spearmans():
     table = pd.DataFrame({"score": [0.1, 0.4, 0.2, 0.9], "misfit": [4.0, 2.0, 3.0, 1.0], "total_correlation": [1.0, 8.0, 2.0, 4.0]})
     found = experiments.ranks(table)

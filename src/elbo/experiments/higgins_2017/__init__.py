@@ -13,6 +13,7 @@ from elbo.experiments.higgins_2017.baselines import (
 from elbo.experiments.higgins_2017.pictures import carriers, factor_responses, traversals
 from elbo.experiments.higgins_2017.readings import (
     beside_other_metrics,
+    contrast,
     over_beta,
     ranks,
     shape_over_beta,
@@ -42,6 +43,7 @@ __all__ = [
     "beside_the_paper",
     "beta_norm",
     "carriers",
+    "contrast",
     "every_score",
     "factor_responses",
     "kl_cases",

@@ -16,7 +16,7 @@ from elbo.estimators import dependence
 from elbo.experiments.higgins_2017.scores import PLUS_MINUS, varying
 from elbo.experiments.higgins_2017.training import Models, beta_norm
 
-__all__ = ["beside_other_metrics", "dimension_kl", "over_beta", "ranks", "shape_over_beta", "unit_readings"]
+__all__ = ["beside_other_metrics", "contrast", "dimension_kl", "over_beta", "ranks", "shape_over_beta", "unit_readings"]
 
 ACTIVE = 0.1  # nats of KL from which on a latent counts as used
 
@@ -106,6 +106,9 @@ MEASURED = ("score", "mig", "factorvae", "sap", "modularity", "dci", "reconstruc
             "total_correlation")  # fmt: skip
 
 
+NAMES = {"score": "Higgins", "mig": "MIG", "factorvae": "FactorVAE", "sap": "SAP", "modularity": "modularity", "dci": "DCI"}
+
+
 def shape_over_beta(readings: pd.DataFrame, column: str = "score", sep: str = "\n") -> str:
     """One sentence for each size of code: is the score an inverted U over beta?
 
@@ -131,6 +134,30 @@ def shape_over_beta(readings: pd.DataFrame, column: str = "score", sep: str = "\
     return sep.join(sentences)
 
 
+def contrast(readings: pd.DataFrame, low: float = 1.0, high: float = 4.0) -> str:
+    """One line a measure: how it changes from ``low`` to ``high`` beta, seed by seed, with the standard error of the mean
+    difference; below two standard errors, or with one seed, it counts as not told apart.
+
+    Args:
+        readings: of one size of code.
+
+    Raises:
+        ValueError: one of the two betas is not there.
+    """
+    if not {low, high} <= set(readings["beta"]):
+        raise ValueError(f"no models at beta {low:g} and {high:g}; there are {sorted(set(readings['beta']))}")
+    lines = []
+    for column in (name for name in MEASURED if name in readings.columns):
+        wide = readings.pivot(index="seed", columns="beta", values=column)
+        gain = (wide[high] - wide[low]).dropna()
+        error = gain.sem() if len(gain) > 1 else math.nan
+        sure = bool(abs(gain.mean()) > 2 * error)
+        found = ("higher" if gain.mean() > 0 else "lower") if sure else "not told apart"
+        name = NAMES.get(column, column.replace("_", " "))
+        lines.append(f"{name + ':':<20}{gain.mean():+9.3f} ± {error:.3f}  {found} ({int((gain > 0).sum())} of {len(gain)} seeds higher)")
+    return "\n".join(lines)
+
+
 def ranks(readings: pd.DataFrame, columns: Sequence[str] = ("misfit", "total_correlation")) -> dict[str, float]:
     """Spearman's rank correlation of the score with each column over all models; NaN for fewer than three."""
     return {column: float(spearmanr(readings["score"], readings[column]).statistic) for column in columns}
@@ -139,8 +166,7 @@ def ranks(readings: pd.DataFrame, columns: Sequence[str] = ("misfit", "total_cor
 def beside_other_metrics(table: pd.DataFrame, latent_dim: int) -> pd.DataFrame:
     """:func:`over_beta` for one latent size as text: mean ± standard error over seeds (none for one seed)."""
     part = table[table["latent_dim"] == latent_dim]
-    names = {"score": "Higgins", "mig": "MIG", "factorvae": "FactorVAE", "sap": "SAP", "modularity": "modularity", "dci": "DCI"}
-    names |= {"kl": "KL (nats)", "active": "active latents"}
+    names = NAMES | {"kl": "KL (nats)", "active": "active latents"}
     shown = pd.DataFrame({"beta": [f"{beta:g}" for beta in part["beta"]]})
     for column, name in names.items():
         digits = 1 if column in ("kl", "active") else 2
