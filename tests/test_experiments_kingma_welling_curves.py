@@ -181,7 +181,7 @@ def test_reference_functions_give_what_chapter_and_figures_take(monkeypatch):
     curve, ends = at_scale.evidence_curve, at_scale.evidence_by_estimators
     monkeypatch.setattr(at_scale, "evidence_curve", lambda *args, **chosen: curve(*args, **chosen, **options))
     monkeypatch.setattr(at_scale, "evidence_by_estimators", lambda *args, **chosen: ends(*args, **chosen, **options))
-    table = at_scale.evidence_at_scale(60, samples=2000, images=8, evaluations=1)
+    table = at_scale.evidence_at_scale(60, samples=2000, images=8, evaluations=2)
     assert set(table.estimator) == {"quadrature", "importance", "appendix D"} and set(table.train_images) == {60}
     last = table[table.samples == 2000].set_index(["algorithm", "split", "estimator"])
     for (algorithm, split, name), row in last.iterrows():
@@ -192,7 +192,7 @@ def test_reference_functions_give_what_chapter_and_figures_take(monkeypatch):
     assert mismatch(figure, table) is None
     caption = experiments.evidence_caption(table)
     best = last.xs("quadrature", level="estimator").xs("test", level="split").log_evidence.idxmax()
-    assert f"N = 60: {best} (" in caption
+    assert f"N = 60: {best} (" in caption and caption.count(" above ") == 2
     assert len(experiments.estimator_agreement(table)) == 9
 
 
@@ -206,11 +206,17 @@ def test_reference_caption_says_what_the_table_says():
     table = pd.DataFrame(rows)
     said = experiments.reference_caption(table, 60_000)
     for words in ("7 hidden", "60,000 training images", "2 million samples", "aevb 0.02, wake-sleep 0.01", "every number of latents",
-                  "leads of 5.00 to 5.00", "the widest code is the best on test images", "ahead of test images by 3 to 3 nats"):  # fmt: skip
+                  "leads of 5.00 to 5.00", "the widest code is the best on test images", "minus that on test images is 3 to 3 nats"):  # fmt: skip
         assert words in said, said
     worse = table.assign(bound=table.bound - 2 * table.latent_dim)
     assert "the best of AEVB's codes has 2 latents, 3.0 nats above the one of 5" in experiments.reference_caption(worse, 60_000)
     assert mismatch(figures.bound_at_scale(table), table) is None
+    fallen = table.assign(bound=table.bound.where((table.algorithm == "aevb") | (table.latent_dim == 2), -1e5))
+    other = fallen.assign(learning_rate=fallen.learning_rate.where(fallen.latent_dim == 2, 0.1))
+    assert "aevb 0.02 (0.1 with 5 latents)" in experiments.reference_caption(other, 60_000)
+    left, right = figures.bound_at_scale(fallen).axes
+    assert left.get_ylim()[0] > -50
+    assert any("below, at -100000" in text.get_text() for text in right.texts)
 
 
 def test_the_tables_that_are_kept_can_be_drawn():

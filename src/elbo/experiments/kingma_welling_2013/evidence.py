@@ -324,7 +324,8 @@ def evidence_caption(table: pd.DataFrame) -> str:
     if rough := sorted(before[before.estimator == "importance"].train_images.unique()):
         where = " and ".join(f"N = {count:,}" for count in rough)
         measured = f"the ends by quadrature, for {where} the curves by importance sampling, which misses modes late in training"
-    for count, rows in table[(table.split == "test") & (table.estimator == "quadrature")].groupby("train_images"):
+    ends = table[(table.split == "test") & (table.estimator == "quadrature") & (table.samples == table.samples.max())]
+    for count, rows in ends.groupby("train_images"):
         last = rows.set_index("algorithm").sort_values("log_evidence", ascending=False)
         order = " above ".join(f"{name} ({row.log_evidence:.1f} ± {row.se_images:.1f})" for name, row in last.iterrows())
         own = ", ".join(f"{name} {rate:g}" for name, rate in rates[count].items())

@@ -32,8 +32,10 @@ def bound(table: pd.DataFrame) -> Figure:
         style.panel(axis, f"{size} latents", "training samples")
     for axis in axes[:, 0]:
         axis.set_ylabel("bound (nats per image)")
-    _focus(axes.flat, table[table.latent_dim.isin(sizes)])
-    _names(axes.flat[len(sizes) - 1], table[table.latent_dim == sizes[-1]])
+    low = _focus(axes.flat, table[table.latent_dim.isin(sizes)])
+    for axis, size in zip(axes.flat, sizes):
+        _below(axis, table[table.latent_dim == size], low)
+    _names(axes.flat[len(sizes) - 1], table[(table.latent_dim == sizes[-1]) & (table.bound >= low)])
     return figure
 
 
@@ -77,9 +79,19 @@ def _names(axis: Axes, table: pd.DataFrame) -> None:
 _SHORT = {"aevb": "AEVB", "wake-sleep": "wake-sleep", "mcem": "MCEM"}
 
 
-def _focus(axes, table: pd.DataFrame) -> None:
-    """Leave the first, steep part of the curves below the frame: the paper's figure does the same."""
-    late = table.loc[table.samples >= table.samples.max() / 30, "bound"]
-    spread = late.max() - late.quantile(0.05)
-    low = max(table.bound.min(), late.quantile(0.05) - 0.6 * spread)
-    axes[0].set_ylim(low - 0.04 * spread, late.max() + 0.12 * spread)
+def _focus(axes, table: pd.DataFrame) -> float:
+    """Leave the first, steep part of AEVB's curves below the frame, as the paper's figure does; returns where the frame ends."""
+    late = table[table.samples >= table.samples.max() / 30]
+    own = late[late.algorithm == "aevb"].bound if "aevb" in set(late.algorithm) else late.bound
+    spread = own.max() - own.min()
+    low = max(table.bound.min(), own.min() - 0.6 * spread) - 0.04 * spread
+    axes[0].set_ylim(low, late.bound.max() + 0.12 * spread)
+    return low
+
+
+def _below(axis: Axes, table: pd.DataFrame, low: float) -> None:
+    """Say of an algorithm whose curves end below the frame where they do."""
+    last = table[(table.samples == table.samples.max()) & (table.split == "test") & (table.bound < low)]
+    for number, row in enumerate(last.itertuples()):
+        text = f"{_SHORT[row.algorithm]} ends\nbelow, at {row.bound:.0f}"
+        axis.text(0.97, 0.03 + 0.2 * number, text, transform=axis.transAxes, color=style.COLOUR[row.algorithm], fontsize=8, ha="right")
