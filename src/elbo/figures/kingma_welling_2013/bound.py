@@ -35,7 +35,7 @@ def bound(table: pd.DataFrame) -> Figure:
     low = _focus(axes.flat, table[table.latent_dim.isin(sizes)])
     for axis, size in zip(axes.flat, sizes):
         _below(axis, table[table.latent_dim == size], low)
-    _names(axes.flat[len(sizes) - 1], table[(table.latent_dim == sizes[-1]) & (table.bound >= low)])
+    _names(axes[0, -1], table[(table.latent_dim == sizes[columns - 1]) & (table.bound >= low)])
     return figure
 
 
