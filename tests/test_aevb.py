@@ -304,6 +304,8 @@ def test_wrong_arguments_are_refused(digits):
         train(digits, data=(digits * 16).to(torch.uint8))
     with pytest.raises(ValueError, match="estimator must be 'A' or 'B'"):
         train(digits, estimator="C")
+    with pytest.raises(ValueError, match="estimator 'A' needs members of one latent size"):
+        train(digits, estimator="A", seeds=(0, 1), latent_dims=(2, 3))
     with pytest.raises(ValueError, match="one for each member"):
         train(digits, seeds=(0, 1), latent_dims=(2, 3, 4))
     with pytest.raises(ValueError, match="evaluate_at between 0 and samples"):

@@ -134,6 +134,7 @@ def aevb(
         seeds, latent_dims, beta, learning_rate: one value for all members, or one for each. A seed decides the start,
             the minibatches and the noise of its member, whatever the company.
         estimator, draws: which estimator of the bound, and how many codes it draws for each datum (the paper's L).
+            ``"A"`` takes members of one latent size only: it would train the padding of the others.
         weight_prior: add a standard Gaussian prior on the decoder's weights, as the paper does (its MAP criterion).
         optimiser, learning_rate: ``"adagrad"`` (the paper's; 0.02) or ``"adam"`` (0.001); or an optimiser of
             :mod:`elbo.training`, with its own learning rate.
@@ -166,6 +167,8 @@ def aevb(
         learning_rate=[learning_rate] if one_rate else learning_rate,
     )
     seeds, latent_dims, betas, rates = columns
+    if estimator == "A" and not algorithm and len(set(latent_dims)) > 1:
+        raise ValueError("estimator 'A' needs members of one latent size: train each size in a call of its own")
     members = list(zip(seeds, latent_dims, betas))
     model = replace(model, latent_dim=max(latent_dims))
     eps_shape = (batch_size, model.latent_dim) if draws == 1 else (draws, batch_size, model.latent_dim)
