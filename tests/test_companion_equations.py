@@ -1,5 +1,6 @@
 """The mark beside an equation leads to the source of its test, and claims no more than the build knows."""
 
+import hashlib
 import json
 import os
 import re
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import test_companion_sphinx
+import toybook
 import yaml
 
 import elbo
@@ -63,21 +66,33 @@ def write(root: Path, tests: str | None = TESTS, page: str = PAGE) -> Path:
 
 def note(root: Path, **outcomes: str) -> None:
     """Outcomes of the toy tests, as ``tests/conftest.py`` notes them."""
-    package = fingerprint.directory_digest(Path(elbo.__file__).parent)
+    package = fingerprint.directory_digest(Path(toybook.frozen_package()) / "elbo")
     module = fingerprint.file_digest(root / "tests" / "test_toy.py")
     tests = {f"tests/test_toy.py::test_{name}": {"outcome": o, "package": package, "module": module} for name, o in outcomes.items()}
     told = {"finished": "2026-01-02T03:04:05+00:00", "commit": "c" * 40, "dirty": False, "tests": tests}
     (root / "tests" / equations.RESULTS).write_text(json.dumps(told))
 
 
-def build(root: Path) -> subprocess.CompletedProcess:
+def add_figure(root: Path) -> None:
+    """A chapter with one figure, and beside it what `elbo build` lays there of its run."""
+    test_companion_sphinx.notebook(root / "book" / "toy-2013.ipynb", "# A toy", test_companion_sphinx.output("toy-2013-line"))
+    contents = yaml.safe_load((root / "_toc.yml").read_text())
+    contents["chapters"].append({"file": "book/toy-2013.ipynb"})
+    (root / "_toc.yml").write_text(yaml.safe_dump(contents))
+    run = root / "runs" / "toy-2013"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(json.dumps({"finished": "2027-01-02T03:04:05+00:00", "seconds": 75.2, "seeds": {"seed": 3}}))
+
+
+def build(root: Path, **environment: str) -> subprocess.CompletedProcess:
     command = [Path(sys.prefix) / "bin" / "jupyter-book", "build", root, "-n", "-W", "--keep-going", "--all"]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"})
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"} | environment)
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     root = write(tmp_path_factory.mktemp("marks"))
+    add_figure(root)
     done = build(root)
     assert done.returncode == 0, done.stdout + done.stderr
     return root / "_build" / "html" / "book"
@@ -110,7 +125,10 @@ def test_status_counts_and_says_what_it_does_not_know(built):
     text = " ".join(re.sub(r"<[^>]+>", " ", (built / "status.html").read_text()).split())
     assert "2 equations are labelled and 2 of them have a test. How the tests ended is not known to this build" in text
     assert "One 2 2 not known not known" in text
-    assert "This build has published no figure." in text
+    assert "A toy . Ran to its end on 2027-01-02 03:04 UTC in 75 s: profile quick, on " in text
+    assert re.search(r"commit [0-9a-f]{12}(, with changes)?, seed = 3\. figure verified table \(sha256\)", text)
+    digest = hashlib.sha256((built.parent / "figures" / "toy-2013-line.csv").read_bytes()).hexdigest()
+    assert f"toy-2013-line 2027-01-02 03:04 UTC {digest[:12]}…" in text
     for record in sorted((ROOT / "data" / "reference").glob("*/*.json")):
         digest = json.loads(record.read_text())["sha256"]
         assert f"{record.parent.name}/{record.stem}" in text and f"{digest[:12]}…, the same now" in text
@@ -120,7 +138,7 @@ def test_outcomes_on_record_are_shown_and_a_missing_test_fails_the_build(tmp_pat
     """Two questions, one build of the pages."""
     root = write(tmp_path / "toy", TESTS.replace('"eq-one-first", "eq-one-second"', '"eq-one-second"'))
     note(root, both="passed", second="failed")
-    done = build(root)
+    done = build(root, PYTHONPATH=toybook.frozen_package())  # the outcomes hold for one state of the package
     assert done.returncode != 0
     assert "equation eq-one-first has no check: write a test marked" in done.stderr
     html = (root / "_build" / "html" / "book" / "one.html").read_text()
@@ -128,12 +146,14 @@ def test_outcomes_on_record_are_shown_and_a_missing_test_fails_the_build(tmp_pat
     text = " ".join(re.sub(r"<[^>]+>", " ", (root / "_build/html/book/status.html").read_text()).split())
     assert "2 equations are labelled and 1 of them have a test. Of 0 the tests passed in the last run" in text
     assert "on 2026-01-02 03:04 UTC, commit cccccccccccc" in text
+    assert "This build has published no figure." in text
 
 
-def test_outcomes_of_another_state_do_not_count(tmp_path):
+def test_outcomes_of_another_state_do_not_count(tmp_path, monkeypatch):
     root = write(tmp_path / "toy")
     tests = root / "tests"
     note(root, both="passed", second="passed")
+    monkeypatch.setattr(equations, "__file__", str(Path(toybook.frozen_package()) / "elbo" / "companion" / "equations.py"))
     found = equations.checks(tests)
     known = equations.results(tests / equations.RESULTS, tests)
     assert known.of(found["eq-one-first"]) == known.of(found["eq-one-second"]) == "passed"

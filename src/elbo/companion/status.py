@@ -19,6 +19,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from elbo.companion import record
+from elbo.companion.chapters import pages
+from elbo.companion.paths import Project
 from elbo.companion.sphinx_equations import checks_of, results_of
 from elbo.companion.sphinx_figures import published, run_of
 
@@ -64,7 +66,7 @@ def _figures(app: Sphinx, docname: str) -> list[nodes.Node]:
     for id, about in published(env).items():
         chapters.setdefault(about["docname"], {})[id] = about
     found: list[nodes.Node] = []
-    for page, figures in sorted(chapters.items()):
+    for page, figures in _in_order(app, chapters):
         uri = app.builder.get_relative_uri(docname, page)
         first = next(iter(figures.values()))["record"]
         run = run_of(env, first["chapter"])
@@ -100,20 +102,21 @@ def _reference_tables(app: Sphinx, docname: str) -> list[nodes.Node]:
         if not same:
             logger.warning("reference table %s is not the one in its record: restore it with git checkout data/reference",
                            name, type="elbo", subtype="status")  # fmt: skip
-        measured = _moment(about["finished"]) if about.get("finished") else "not recorded"
+        when = _moment(about["finished"]) if about.get("finished") else "date not recorded"
+        measured = f"{when}, on {_device(about)}, commit {_commit(about)}"
         verified = f"{_digest(about['sha256'])}, {'the same now' if same else 'CHANGED'}"
-        rows.append([[nodes.literal(name, name)], measured, _device(about), _commit(about), _duration(about.get("seconds")), verified])
+        rows.append([[nodes.literal(name, name)], measured, _duration(about.get("seconds")), verified])
     if not rows:
         return [nodes.paragraph("", "This build has found no reference tables.")]
-    return [_table(["table", "measured", "device", "commit", "took", "sha256"], rows)]
+    return [_table(["table", "measured", "took", "sha256"], rows)]
 
 
 def _equations(app: Sphinx, docname: str) -> list[nodes.Node]:
     env, known, outcomes = app.env, checks_of(app.env), results_of(app.env)
-    pages: dict[str, list[str]] = {}
+    found_on: dict[str, list[str]] = {}
     for label, (page, _) in env.get_domain("math").equations.items():
-        pages.setdefault(page, []).append(label)
-    every = [label for labels in pages.values() for label in labels]
+        found_on.setdefault(page, []).append(label)
+    every = [label for labels in found_on.values() for label in labels]
     tested = [label for label in every if label in known]
     passed = [label for label in tested if outcomes.of(known[label]) == "passed"]
     said = f"{len(every)} equations are labelled and {len(tested)} of them have a test. "
@@ -123,12 +126,18 @@ def _equations(app: Sphinx, docname: str) -> list[nodes.Node]:
     else:
         said += "How the tests ended is not known to this build: they were not run on exactly this code before it."
     rows: list[list[Cell]] = []
-    for page, labels in sorted(pages.items()):
+    for page, labels in _in_order(app, found_on):
         link = nodes.reference("", env.titles[page].astext(), refuri=app.builder.get_relative_uri(docname, page), internal=True)
         found = [outcomes.of(known[label]) for label in labels if label in known]
         counts = [str(found.count(outcome)) for outcome in ("passed", "failed")] if outcomes.outcomes else ["not known"] * 2
         rows.append([[link], str(len(labels)), str(len(found)), *counts])
     return [nodes.paragraph("", said), *([_table(["chapter", "equations", "with a test", "passed", "failed"], rows)] if rows else [])]
+
+
+def _in_order(app: Sphinx, by_page: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What is known of pages, in the order of the book."""
+    order = {page: number for number, page in enumerate(pages(Project(Path(app.srcdir))))}
+    return sorted(by_page.items(), key=lambda item: order.get(item[0], len(order)))
 
 
 def _table(head: list[str], rows: Iterable[list[Cell]]) -> nodes.table:
