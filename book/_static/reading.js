@@ -6,6 +6,7 @@
     [".bd-article .elbo-figure-image", "Figure, scrolls sideways"],
     [".bd-article :is(.output, .pst-scrollable-table-container, .table-wrapper)", "Table, scrolls sideways"],
     [".bd-article pre", "Code, scrolls sideways"],
+    [".bd-article dd", ""], // a part of a list must stay one
   ];
   const settle = () => {
     for (const [selector, name] of names) {
@@ -14,11 +15,11 @@
         const allowed = /auto|scroll/.test(getComputedStyle(element).overflowX + getComputedStyle(element).overflowY);
         if (scrolls && allowed) {
           element.tabIndex = 0;
-          if (!element.hasAttribute("role")) element.setAttribute("role", "group");
-          if (!element.hasAttribute("aria-label")) element.setAttribute("aria-label", name);
+          if (name && !element.hasAttribute("role")) element.setAttribute("role", "group");
+          if (name && !element.hasAttribute("aria-label")) element.setAttribute("aria-label", name);
         } else if (element.hasAttribute("tabindex")) {
           element.removeAttribute("tabindex");
-          if (element.getAttribute("aria-label") === name) {
+          if (name && element.getAttribute("aria-label") === name) {
             element.removeAttribute("aria-label");
             element.removeAttribute("role");
           }
