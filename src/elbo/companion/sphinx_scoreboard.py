@@ -103,8 +103,14 @@ def _ours(judged: Judged) -> list[nodes.Node]:
 
 
 def _listed(judged: Judged, numbers) -> str:
-    unit = judged.claim.unit
-    return ", ".join(f"{name} {scoreboard.shown(n, unit)}" if isinstance(n, Number) else f"{name}: " + ", ".join(f"{scoreboard.shown(one)} at {x:g}" for x, one in zip(n.x, n.numbers)) for name, n in numbers.items())
+    """Numbers that no rule compares."""
+    parts = []
+    for name, n in numbers.items():
+        if isinstance(n, Number):
+            parts.append(f"{name} {scoreboard.shown(n, judged.claim.unit)}")
+        else:
+            parts.append(f"{name}: " + ", ".join(f"{scoreboard.shown(one)} at {x:g}" for x, one in zip(n.x, n.numbers)))
+    return ", ".join(parts)
 
 
 def _plain(numbers) -> list[Number]:

@@ -31,7 +31,8 @@ def kl_of_isotropic_gaussians() -> list[Row]:
 def not_a_proportion() -> list[Row]:
     """The factor that would turn the printed expression into the divergence: were it a proportion, it would be one number."""
     small, large = (kl_of_isotropic_gaussians()[i] for i in (0, 1))
-    return [Row("divergence over printed expression at variance 4, if it were the same as at variance 1/4", large.exact / large.printed, small.exact / small.printed, large.corrected / large.printed)]
+    case = "divergence over printed expression at variance 4, if it were the same as at variance 1/4"
+    return [Row(case, large.exact / large.printed, small.exact / small.printed, large.corrected / large.printed)]
 
 
 def not_a_prior_variance() -> list[Row]:

@@ -65,7 +65,8 @@ def energy_is_not_bounded() -> list[Row]:
 
     found = optimize.minimize(minus_elbo, np.zeros(3), tol=1e-12)
     q = np.exp(found.x) / np.exp(found.x).sum()
-    return [Row("least value of −ELBO over all q, which must not lie below what it bounds", found.fun, float(q @ -np.log(joint)), -math.log(joint.sum()))]
+    case = "least value of −ELBO over all q, which must not lie below what it bounds"
+    return [Row(case, found.fun, float(q @ -np.log(joint)), -math.log(joint.sum()))]
 
 
 def sign_of_the_entropy() -> list[Row]:

@@ -35,7 +35,8 @@ def sum_covers_the_divergence() -> list[Row]:
     """The bound of the data set as a sum of N bounds by quadrature; reading the sum as ending before the minus; and with braces."""
     exact = sum(integrate(q * (log_normal(x, GRID, NOISE) + LOG_PRIOR - log_q)) for x, q, log_q in zip(X, Q, LOG_Q))
     likelihood, divergence = _expected_log_likelihood(), _prior_kl()
-    return [Row("ELBO of four data (nats), the lone divergence being that of the last datum", exact, likelihood.sum() - divergence[-1], (likelihood - divergence).sum())]
+    case = "ELBO of four data (nats), the lone divergence being that of the last datum"
+    return [Row(case, exact, likelihood.sum() - divergence[-1], (likelihood - divergence).sum())]
 
 
 def stray_sum() -> list[Row]:
@@ -86,7 +87,8 @@ def factor_one_over_n() -> list[Row]:
         return optimize.minimize_scalar(loss, bounds=(-5, 5), method="bounded", options={"xatol": 1e-10}).x
 
     total = (X + 1).sum() / (N + NOISE)
-    return [Row("maximiser with 1/N in front of the likelihood; without it the maximiser is the number as printed", maximise(1 / N), total, (X + 1).mean() / (1 + NOISE))]
+    case = "maximiser with 1/N in front of the likelihood; without it the maximiser is the number as printed"
+    return [Row(case, maximise(1 / N), total, (X + 1).mean() / (1 + NOISE))]
 
 
 def _expected_log_likelihood() -> np.ndarray:

@@ -48,7 +48,8 @@ def cost_of_the_evidence() -> list[Row]:
     for one in x:
         log_joint += np.logaddexp(log_normal(one, mu1, 1), log_normal(one, mu2, 1)) - math.log(2)
     by_grid = np.log(np.exp(log_joint).sum() * (axis[1] - axis[0]) ** 2)
-    return [Row("log evidence: 64 terms, and a grid whose size does not depend on the number of data", float(np.logaddexp.reduce(logs)), None, float(by_grid))]
+    case = "log evidence: 64 terms, and a grid whose size does not depend on the number of data"
+    return [Row(case, float(np.logaddexp.reduce(logs)), None, float(by_grid))]
 
 
 def ceiling_of_unit_variance() -> list[Row]:

@@ -151,8 +151,10 @@ def _claim(entry: Mapping, papers: Mapping) -> Claim:
 
 
 def _source(id: str, entry: Mapping) -> Source:
-    _require(id, set(entry) <= {"table", "keep", "each", "read"} and {"table", "read"} <= set(entry), "a source has table, read, and perhaps keep and each")
-    _require(id, re.fullmatch(r"reference/[\w-]+/[\w-]+(\+[\w-]+)?|figure/[\w-]+", entry["table"]), f"table {entry['table']!r} is neither reference/<chapter>/<table> nor figure/<id>")
+    complete = {"table", "read"} <= set(entry) <= {"table", "keep", "each", "read"}
+    _require(id, complete, "a source has table, read, and perhaps keep and each")
+    address = re.fullmatch(r"reference/[\w-]+/[\w-]+(\+[\w-]+)?|figure/[\w-]+", entry["table"])
+    _require(id, address, f"table {entry['table']!r} is neither reference/<chapter>/<table> nor figure/<id>")
     names: list[str] = []
     for name, spec in entry["read"].items():
         if set(spec) & set(DERIVED):

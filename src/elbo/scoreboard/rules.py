@@ -89,7 +89,9 @@ def criterion(rule: Mapping, unit: str = "", noisy: bool = True) -> str:
         return f"Reproduced if “{a['number']}” is within {within} of {_with(a['to'], '')}, partly within {partly}."
     if name == "greater":
         by = f" by more than {_apart(a['by'], unit)}" if a.get("by") else ""
-        return f"Reproduced if “{a['numbers'][0]}” is above “{a['numbers'][1]}”{by}{' and' if by and errors else ''}{errors}{less or (', partly if by less' if by else '')}."
+        both = " and" if by and errors else ""
+        less = ", partly if by less" if by or errors else ""
+        return f"Reproduced if “{a['numbers'][0]}” is above “{a['numbers'][1]}”{by}{both}{errors}{less}."
     if name == "highest":
         others = " and ".join(f"“{other}”" for other in a["of"])
         return f"Reproduced if “{a['number']}” is above {others}{errors}, partly if above one of them."
