@@ -87,7 +87,8 @@ def test_the_loss_is_the_beta_elbo():
 def test_equal_beta_norm_on_fewer_pixels():
     """What the small images are trained with has the normalised beta of the large ones, and of the paper's example."""
     assert math.isclose(experiments.beta_norm(4, 10, 4096), 4 * 10 / 4096)
-    sprites = experiments.SmallSprites(torch.rand(12, 256), torch.zeros(12, 6).long(), torch.zeros(12, 6), 16)
+    counts = torch.randint(0, 17, (12, 256), generator=rng(6), dtype=torch.uint8)
+    sprites = experiments.SmallSprites(counts, 16, torch.zeros(12, 6).long(), torch.zeros(12, 6), 16)
     models = experiments.train_models(sprites, [1, 4], [3], [0], hidden=4, samples=4, batch_size=2)
     for beta, weight in zip(models.betas, models.trained.betas, strict=True):
         assert math.isclose(experiments.beta_norm(weight, 3, 256), experiments.beta_norm(beta, 3))
