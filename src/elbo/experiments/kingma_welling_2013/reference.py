@@ -55,8 +55,8 @@ def bound_at_scale(
     Returns:
         One row an algorithm, latent size, seed, split and number of samples: ``bound`` and its standard error over the images
         of the split, ``se_images`` (nats per image), the ``learning_rate`` chosen among :data:`RATES`,
-        once for an algorithm with 10 latents and again for sizes above 20 (at 200 the step of 10 latents makes wake-sleep
-        diverge before it recovers), ``hidden``, ``data``.
+        once for an algorithm with 10 latents and again for sizes above 20 (at 200 the first steps take wake-sleep to a bound
+        of tens of thousands of nats below zero, from which it recovers late), ``hidden``, ``data``.
         The training split is evaluated on as many training images as there are test images, spread evenly.
     """
     network = NETWORKS[dataset]
