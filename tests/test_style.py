@@ -16,7 +16,7 @@ GREY_CAN_BE_TOLD = 20.0  # units of L* without any other help
 
 
 @pytest.mark.parametrize("kind", [None, *sight.KINDS])
-@pytest.mark.parametrize(("one", "other"), combinations(PALETTE, 2))
+@pytest.mark.parametrize(("one", "other"), list(combinations(PALETTE, 2)))
 def test_any_two_colours_differ_for_every_reader(one, other, kind):
     assert sight.difference(one, other, kind) >= CAN_BE_TOLD
 
