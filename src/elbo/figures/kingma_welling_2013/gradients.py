@@ -14,14 +14,14 @@ LOOKS = {
     "score function, baseline": ("#6b6b6b", "D", "-."),
     "A": ("#D55E00", "s", "--"),
     "B": ("#0072B2", "o", "-"),
-    "path": ("#009E73", "^", "--"),
+    "path": ("#009E73", "^", (0, (6, 2, 1, 2, 1, 2))),
 }
 
 
 def gradient_noise(table: pd.DataFrame) -> Figure:
     """Standard deviation of one draw of the gradient: by the number of latents (left), by the gap of the bound (right).
 
-    Lines are the closed form, marks what was measured. The length of the gradient itself is the thin line.
+    Lines are the closed form, marks what was measured. The length of the gradient itself is the thin dotted line.
 
     Args:
         table: from :func:`elbo.experiments.kingma_welling_2013.gradient_noise`.
@@ -35,13 +35,13 @@ def gradient_noise(table: pd.DataFrame) -> Figure:
         rows = table[table.panel == panel].sort_values(x)
         for name, (colour, marker, line) in LOOKS.items():
             own = rows[rows.estimator == name]
-            axis.plot(own[x], own.sd, line, color=colour)
+            axis.plot(own[x], own.sd, linestyle=line, color=colour)
             axis.errorbar(own[x], own.measured_sd, yerr=own.measured_se, color=colour, marker=marker, linestyle="none",
                           capsize=2)
             if panel == "distance":
                 _label(axis, name, own[x].to_numpy(), own.sd.to_numpy(), colour)
         length = rows[rows.estimator == "A"]
-        axis.plot(length[x], length.gradient, color=style.COLOUR["log n"], linewidth=0.8)
+        axis.plot(length[x], length.gradient, color=style.COLOUR["log n"], linewidth=0.8, linestyle=(0, (1, 3)))
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.grid(axis="y")
