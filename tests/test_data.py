@@ -127,7 +127,9 @@ def test_frey():
 
 
 @pytest.mark.parametrize(
-    "bytes_", [b"", b"nothing", gzip.compress(b"\0\0\x08\x03short"), gzip.compress(b"x" * 100)[:-9]]
+    "bytes_",
+    [b"", b"nothing", gzip.compress(b"\0\0\x08\x03short", mtime=0), gzip.compress(b"x" * 100, mtime=0)[:-9]],
+    ids=["empty", "not packed", "short", "cut off"],  # the same names in every process that collects them
 )
 def test_a_broken_idx_file_is_named(tmp_path, bytes_):
     path = tmp_path / "train-images-idx3-ubyte.gz"
