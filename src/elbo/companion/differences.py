@@ -83,6 +83,7 @@ def _unlike(recorded: dict[str, Any], here: dict[str, Any]) -> Iterator[Differen
 
 
 def short(value: Any) -> str:
+    """A value as it is printed: hashes cut to twelve characters, control characters gone."""
     if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", value):
         return value[:12]
     return "nothing" if value is None else plain(str(value))
@@ -106,4 +107,5 @@ def _changed_files(project: Project, found: Record, key: str) -> str:
 
 
 def is_sha(commit: Any) -> bool:
+    """Whether this is the full hash of a commit."""
     return isinstance(commit, str) and bool(_SHA.fullmatch(commit))
