@@ -37,7 +37,7 @@ def estimators(
     The two models: the trained decoder of two latents, whose evidence is an integral over the plane, by quadrature; and the
     linear-Gaussian twin, by its closed form, with a proposal that is deliberately half as wide again as the posterior. Both on
     data that the model itself has drawn, so that the code of each datum is an exact draw from its posterior, where annealing can
-    start backwards.
+    start backwards. Of a decoder with Gaussian pixels (Frey faces) there is no quadrature here, and the twin stands alone.
 
     Args:
         images: simulated data of each model.
@@ -51,7 +51,8 @@ def estimators(
         according to the estimator itself, ``side`` (``lower`` or ``upper``: where it is in expectation), ``exact`` (mean).
     """
     rows = []
-    for judge in (_decoder(run, images, seed), _twin(twin_dim, images, seed)):
+    judges = [_decoder(run, images, seed)] if run.settings.likelihood == "bernoulli" else []
+    for judge in (*judges, _twin(twin_dim, images, seed)):
         generator = torch.Generator(judge.z.device).manual_seed(seed)
         for name, found in _estimates(judge, draws, temperatures, generator):
             error = found.log_evidence.double() - judge.exact
