@@ -43,7 +43,13 @@
 
   let waiting = 0;
   const soon = () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(settle); };
-  addEventListener("load", soon);
+  addEventListener("load", () => {
+    // Whatever changes the width of a frame or of what is in it (late fonts, another screen): look again.
+    const watch = new ResizeObserver(soon);
+    for (const [selector] of names)
+      for (const element of document.querySelectorAll(selector)) [element, ...element.children].forEach((part) => watch.observe(part));
+    soon();
+  });
   addEventListener("resize", soon);
   document.fonts.addEventListener("loadingdone", soon); // formulas change their width with their letters
   document.addEventListener("toggle", soon, true); // a <details> that opens changes what fits
