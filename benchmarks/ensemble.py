@@ -62,7 +62,13 @@ def burst(device: str, network: dict[str, int], stacks: Sequence[Sequence[int]])
     """A block of steps of every stack of these seeds, in order."""
     pixels = network["pixels"]
     model = VAE(
-        pixels, network["hidden"], LATENT, activation="relu", decoder_activation="tanh", encoder_layers=2, decoder_layers=3
+        pixels,
+        network["hidden"],
+        LATENT,
+        activation="relu",
+        decoder_activation="tanh",
+        encoder_layers=2,
+        decoder_layers=3,
     )
     images = (torch.rand(COUNT, pixels, generator=torch.Generator().manual_seed(0)) < 0.2).float().to(device)
     prepared = [stacked(model, images, seeds) for seeds in stacks]

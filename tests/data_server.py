@@ -30,7 +30,7 @@ def mirror(files: dict[str, bytes], keep: float = 0.5) -> Iterator[Mirror]:
         def log_message(self, *_):
             pass
 
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             _, how, name = self.path.split("/", 2)
             wanted = self.headers.get("Range")
             if how == "missing" or name not in files:

@@ -13,8 +13,16 @@ from torch.func import grad, vmap
 
 from elbo.densities import gaussian_log_prob, standard_gaussian_log_prob
 from elbo.inference import aevb as module
-from elbo.inference.aevb import aevb, binarise, estimate_bound, log_weight_prior, minibatch_bound
-from elbo.inference.aevb import reparameterise, sgvb_a, sgvb_b
+from elbo.inference.aevb import (
+    aevb,
+    binarise,
+    estimate_bound,
+    log_weight_prior,
+    minibatch_bound,
+    reparameterise,
+    sgvb_a,
+    sgvb_b,
+)
 from elbo.models.vae import VAE
 
 LATENT, DATA, NUM, DRAWS = 2, 3, 4, 40_000
@@ -208,9 +216,7 @@ def test_a_member_of_a_stack_is_the_member_alone(digits, record_property):
     gaps = []
     for k in range(3):
         one = slice(k, k + 1)
-        alone = train(
-            digits, seeds=seeds[one], latent_dims=dims[one], beta=betas[k], learning_rate=rates[k], **options
-        )
+        alone = train(digits, seeds=seeds[one], latent_dims=dims[one], beta=betas[k], learning_rate=rates[k], **options)
         own, company = alone.member(0), together.member(k)
         assert together.member_model(k) == alone.member_model(0) == replace(SMALL, latent_dim=dims[k])
         gaps.append(max((own[name] - company[name]).abs().max().item() for name in own))

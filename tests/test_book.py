@@ -70,7 +70,9 @@ def test_the_three_profiles_cover_every_chapter():
 def test_no_algorithm_lives_in_a_notebook(chapter):
     for cell in cells(chapter):
         for node in ast.walk(ast.parse(cell.source)):
-            assert not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.While)), f"{chapter}: move it to src/elbo\n{cell.source}"
+            assert not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.While)), (
+                f"{chapter}: move it to src/elbo\n{cell.source}"
+            )
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -11,12 +11,12 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from toybook import contents, elbo, left_over, sentences, start, wait_for, write_book
 
 from elbo.companion.build import _config, _html_marker
 from elbo.companion.chapters import read_chapter
 from elbo.companion.cli import main
 from elbo.companion.paths import Project
+from toybook import contents, elbo, left_over, sentences, start, wait_for, write_book
 
 FIGURE = "application/vnd.elbo.figure+json"
 
@@ -202,7 +202,13 @@ def test_figures_are_listed(built, capsys):
     path = root / "_build" / "runs" / "smoke" / "beta-2002" / "beta-2002.ipynb"
     good = path.read_text()
     notebook = nbformat.reads(good, as_version=4)
-    content = {"id": "beta-2002-x", "chapter": "beta-2002", "caption": "Why [x]?", "alt": "A line.", "files": {"json": "{}"}}
+    content = {
+        "id": "beta-2002-x",
+        "chapter": "beta-2002",
+        "caption": "Why [x]?",
+        "alt": "A line.",
+        "files": {"json": "{}"},
+    }
     notebook.cells[-1].outputs.append(nbformat.v4.new_output("display_data", {FIGURE: content}))
     nbformat.write(notebook, path)
     try:

@@ -6,9 +6,9 @@ import json
 import re
 
 import pytest
-from toybook import CELL, FRONT, alive, elbo, sentences, start, wait_for, write_book
 
 from elbo.companion import session
+from toybook import CELL, FRONT, alive, elbo, sentences, start, wait_for, write_book
 
 PARAMETERS = """trace: str = ""  # file that says that the training waits
 waits_at: int = 30  # number of steps at which it waits for a while
@@ -57,7 +57,9 @@ def book(root, train):
 
 def printed(root) -> str:
     notebook = json.loads((root / "_build" / "runs" / "quick" / "long-2001" / "long-2001.ipynb").read_text())
-    text = "".join(line for cell in notebook["cells"] for out in cell.get("outputs", []) for line in out.get("text", []))
+    text = "".join(
+        line for cell in notebook["cells"] for out in cell.get("outputs", []) for line in out.get("text", [])
+    )
     return next(line for line in text.splitlines() if line.startswith("resumed at"))
 
 

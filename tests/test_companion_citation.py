@@ -93,7 +93,9 @@ def test_ris_is_read_back():
 
 def test_csl_json_is_read_back():
     item = json.loads(cite(RECORD, BOOK, "csl-json"))
-    assert item["id"] == "toy-2013-line" and item["type"] == "figure" and item["issued"] == {"date-parts": [[2026, 1, 2]]}
+    assert (
+        item["id"] == "toy-2013-line" and item["type"] == "figure" and item["issued"] == {"date-parts": [[2026, 1, 2]]}
+    )
     assert item["author"] == [{"literal": "The authors"}] and item["URL"].endswith("#toy-2013-line")
     item = json.loads(cite(RECORD, Book("Carving", PEOPLE, "0.1.0", "2026-01-02"), "csl-json"))
     assert item["author"][1] == {"family": "Welling", "given": "Max"} and "URL" not in item
@@ -138,7 +140,13 @@ def elbo(tmp_path, capsys, monkeypatch):
     run = tmp_path / "_build" / "runs" / "quick" / "toy-2013"
     run.mkdir(parents=True)
     caption = RECORD["caption"]
-    content = {"id": "toy-2013-line", "chapter": "toy-2013", "caption": caption, "alt": "A line", "files": {"json": json.dumps(RECORD)}}
+    content = {
+        "id": "toy-2013-line",
+        "chapter": "toy-2013",
+        "caption": caption,
+        "alt": "A line",
+        "files": {"json": json.dumps(RECORD)},
+    }
     cell = {"outputs": [{"data": {"application/vnd.elbo.figure+json": content}}]}
     (run / "toy-2013.ipynb").write_text(json.dumps({"cells": [cell]}))
     (run / "run.json").write_text(json.dumps({"finished": "2027-11-23T06:06:06+00:00", "seconds": 12.5}))

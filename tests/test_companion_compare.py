@@ -32,14 +32,26 @@ def test_a_difference_counts_in_standard_errors_of_two_runs():
     """Standard errors 0.3 and 0.4 make 0.5 for the difference."""
     now = moved(TABLE, elbo=[-100.0 + 1.5, -50.0], elbo_se=[0.4, 0.4])
     found = compare(TABLE, now, standard_errors=3.01)
-    assert found.verdict == "within tolerance" and "within 3 standard errors; the largest difference is in row 1, column elbo" in found.sentence
+    assert (
+        found.verdict == "within tolerance"
+        and "within 3 standard errors; the largest difference is in row 1, column elbo" in found.sentence
+    )
     (cell,) = compare(TABLE, now, standard_errors=2.99).cells
     assert (cell.row, cell.column) == (1, "elbo") and cell.errors == pytest.approx(3.0)
     assert cell.sentence() == "row 1, column elbo: recorded -100.0, now -98.5, 3 standard errors apart"
 
 
 @pytest.mark.parametrize(
-    "names", [("m", "m_se"), ("m", "se_m"), ("m", "se"), ("m", "se_seeds"), ("m", "other", "m_se"), ("m", "other", "se_m"), ("m_se", "m")]
+    "names",
+    [
+        ("m", "m_se"),
+        ("m", "se_m"),
+        ("m", "se"),
+        ("m", "se_seeds"),
+        ("m", "other", "m_se"),
+        ("m", "other", "se_m"),
+        ("m_se", "m"),
+    ],
 )
 def test_whose_standard_error_a_column_is(names):
     values = {"other": ["w", "w"], "m": [1.0, 2.0]}
@@ -107,7 +119,9 @@ def test_gaps_and_infinities_are_the_same_as_themselves():
 def test_times_are_not_compared(name):
     recorded = csv(x=[1.0], **{name: [0.1]})
     found = compare(recorded, moved(recorded, **{name: [7.0]}))
-    assert found.verdict == "identical" and found.times == (name,) and "measured times are not compared" in found.sentence
+    assert (
+        found.verdict == "identical" and found.times == (name,) and "measured times are not compared" in found.sentence
+    )
     assert compare(recorded, moved(recorded, x=[2.0])).verdict == "different"
 
 

@@ -90,7 +90,11 @@ def issues(folder: Path, profile: str, severity: str, cache: Path, monkeypatch) 
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     settings = services.ValidationSettings(
-        rocrate_uri=str(folder), profile_identifier=profile, requirement_severity=models.Severity[severity], offline=True, cache_path=cache
+        rocrate_uri=str(folder),
+        profile_identifier=profile,
+        requirement_severity=models.Severity[severity],
+        offline=True,
+        cache_path=cache,
     )
     return {f"{issue.check.identifier}: {issue.message}" for issue in services.validate(settings).get_issues()}
 
@@ -136,7 +140,9 @@ def test_a_run_says_what_went_in_and_what_came_out(tmp_path):
     assert values == {"beta": "1.0", "seeds": "[0, 1]", "name": '"a </b> & c"', "hidden": "100",
                       "data: digits/test": "1" * 64, "reference: toy-2013/table": "2" * 64}  # fmt: skip
     results = {item["@id"] for item in run["result"]}
-    assert results == {f"figures/toy-2013-line.{f}" for f in ("svg", "pdf", "png", "csv", "json")} | {"notebooks/toy-2013.ipynb"}
+    assert results == {f"figures/toy-2013-line.{f}" for f in ("svg", "pdf", "png", "csv", "json")} | {
+        "notebooks/toy-2013.ipynb"
+    }
     text = found[run["instrument"]["@id"]]
     assert text["version"] == "0" * 40 and {"#elbo"} < {item["@id"] for item in text["softwareRequirements"]}
     assert found["figures/toy-2013-line.svg"]["isBasedOn"] == {"@id": "figures/toy-2013-line.csv"}

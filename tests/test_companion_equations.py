@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import test_companion_sphinx
-import toybook
 import yaml
 
 import elbo
+import test_companion_sphinx
+import toybook
 from elbo.companion import equations, fingerprint
 from elbo.companion.build import stage
 from elbo.companion.equations import Check, Results
@@ -68,20 +68,27 @@ def note(root: Path, **outcomes: str) -> None:
     """Outcomes of the toy tests, as ``tests/conftest.py`` notes them."""
     package = fingerprint.directory_digest(Path(toybook.frozen_package()) / "elbo")
     module = fingerprint.file_digest(root / "tests" / "test_toy.py")
-    tests = {f"tests/test_toy.py::test_{name}": {"outcome": o, "package": package, "module": module} for name, o in outcomes.items()}
+    tests = {
+        f"tests/test_toy.py::test_{name}": {"outcome": o, "package": package, "module": module}
+        for name, o in outcomes.items()
+    }
     told = {"finished": "2026-01-02T03:04:05+00:00", "commit": "c" * 40, "dirty": False, "tests": tests}
     (root / "tests" / equations.RESULTS).write_text(json.dumps(told))
 
 
 def add_figure(root: Path) -> None:
     """A chapter with one figure, and beside it what `elbo build` lays there of its run."""
-    test_companion_sphinx.notebook(root / "book" / "toy-2013.ipynb", "# A toy", test_companion_sphinx.output("toy-2013-line"))
+    test_companion_sphinx.notebook(
+        root / "book" / "toy-2013.ipynb", "# A toy", test_companion_sphinx.output("toy-2013-line")
+    )
     contents = yaml.safe_load((root / "_toc.yml").read_text())
     contents["chapters"].append({"file": "book/toy-2013.ipynb"})
     (root / "_toc.yml").write_text(yaml.safe_dump(contents))
     run = root / "runs" / "toy-2013"
     run.mkdir(parents=True)
-    (run / "run.json").write_text(json.dumps({"finished": "2027-01-02T03:04:05+00:00", "seconds": 75.2, "seeds": {"seed": 3}}))
+    (run / "run.json").write_text(
+        json.dumps({"finished": "2027-01-02T03:04:05+00:00", "seconds": 75.2, "seeds": {"seed": 3}})
+    )
 
 
 def build(root: Path, **environment: str) -> subprocess.CompletedProcess:
@@ -100,7 +107,9 @@ def built(tmp_path_factory):
 
 def test_a_mark_leads_to_the_test(built):
     html = (built / "one.html").read_text()
-    marks = re.findall(r'<a class="elbo-check-mark" href="([^"]+)" title="([^"]+)">tested<span[^>]*>([^<]+)</span></a>', html)
+    marks = re.findall(
+        r'<a class="elbo-check-mark" href="([^"]+)" title="([^"]+)">tested<span[^>]*>([^<]+)</span></a>', html
+    )
     assert marks == [
         ("checks.html#check-eq-one-first", "checked by test_both in tests/test_toy.py",
          " (equation 1 is checked by test_both in tests/test_toy.py)"),
@@ -153,7 +162,9 @@ def test_outcomes_of_another_state_do_not_count(tmp_path, monkeypatch):
     root = write(tmp_path / "toy")
     tests = root / "tests"
     note(root, both="passed", second="passed")
-    monkeypatch.setattr(equations, "__file__", str(Path(toybook.frozen_package()) / "elbo" / "companion" / "equations.py"))
+    monkeypatch.setattr(
+        equations, "__file__", str(Path(toybook.frozen_package()) / "elbo" / "companion" / "equations.py")
+    )
     found = equations.checks(tests)
     known = equations.results(tests / equations.RESULTS, tests)
     assert known.of(found["eq-one-first"]) == known.of(found["eq-one-second"]) == "passed"
@@ -203,7 +214,11 @@ def test_lines_are_linked_only_where_the_repository_holds_them():
     check, clean = Check(("eq-x",), "test_x", "tests/test_x.py", 3, 9, ""), {"commit": "a" * 40, "dirty": False}
     link = place(check, "https://example.org/book", clean)
     assert link["refuri"] == f"https://example.org/book/blob/{'a' * 40}/tests/test_x.py#L3-L9"
-    for repository, state in (("", clean), ("https://example.org/book", clean | {"dirty": True}), ("x", {"commit": None, "dirty": None})):
+    for repository, state in (
+        ("", clean),
+        ("https://example.org/book", clean | {"dirty": True}),
+        ("x", {"commit": None, "dirty": None}),
+    ):
         assert place(check, repository, state).astext() == "tests/test_x.py, lines 3 to 9"
         assert "refuri" not in getattr(place(check, repository, state), "attributes", {})
 
@@ -231,6 +246,10 @@ def test_outcomes_are_noted_by_the_tests_themselves(tmp_path):
         return {name.partition("::")[2]: one["outcome"] for name, one in told["tests"].items()}
 
     assert run("-n", "2") == {"test_both": "passed", "test_second": "passed", "test_wrong": "failed"}
-    assert run("-k", "both") == {"test_both": "passed", "test_second": "passed", "test_wrong": "failed"}  # the others are kept
+    assert run("-k", "both") == {
+        "test_both": "passed",
+        "test_second": "passed",
+        "test_wrong": "failed",
+    }  # the others are kept
     (root / "tests" / "test_toy.py").write_text(TESTS)
     assert run("-k", "both") == {"test_both": "passed"}  # nothing is known of the other tests in this file

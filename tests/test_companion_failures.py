@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 import yaml
+
 from toybook import alive, contents, elbo, left_over, sentences, start, wait_for, wait_until, write_book
 
 FAILURES = {

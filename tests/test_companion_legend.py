@@ -71,7 +71,14 @@ def test_what_is_not_known_is_not_said():
 
 def test_nothing_breaks_out_of_the_lines():
     evil = '"></pre><script>alert(1)</script><b onclick="x">'
-    about = ABOUT | {"cpu": evil, "gpu": evil, "data": {evil: evil}, "packages": {evil: evil}, "commit": evil, "platform": evil}
+    about = ABOUT | {
+        "cpu": evil,
+        "gpu": evil,
+        "data": {evil: evil},
+        "packages": {evil: evil},
+        "commit": evil,
+        "platform": evil,
+    }
     record = RECORD | {"caption": evil, "profile": evil, "parameters": {evil: evil}, "settings": {"seed": evil}, "command": evil,
                        "csv_sha256": evil, "source": [evil], "environment": about}  # fmt: skip
     book = Book(evil, (Author(name=evil),), evil, "2026-01-02", "", "https://example.org/" + evil)
@@ -131,15 +138,22 @@ def test_outside_a_notebook_no_function_is_named():
 
 @pytest.fixture
 def env(tmp_path):
-    config = SimpleNamespace(html_theme_options={"repository_url": "https://github.com/executablebooks/jupyter-book"}, html_baseurl="")
+    config = SimpleNamespace(
+        html_theme_options={"repository_url": "https://github.com/executablebooks/jupyter-book"}, html_baseurl=""
+    )
     (tmp_path / "src" / "book").mkdir(parents=True)
     (tmp_path / "build" / "jupyter_execute" / "book").mkdir(parents=True)
-    return SimpleNamespace(srcdir=tmp_path / "src", app=SimpleNamespace(outdir=tmp_path / "build" / "html"), config=config)
+    return SimpleNamespace(
+        srcdir=tmp_path / "src", app=SimpleNamespace(outdir=tmp_path / "build" / "html"), config=config
+    )
 
 
 def test_plain_jupyter_book_offers_what_it_has_executed(env, tmp_path):
     assert executed(env, "book/toy-2013") == {}
-    source, ran = tmp_path / "src" / "book" / "toy-2013.md", tmp_path / "build" / "jupyter_execute" / "book" / "toy-2013.ipynb"
+    source, ran = (
+        tmp_path / "src" / "book" / "toy-2013.md",
+        tmp_path / "build" / "jupyter_execute" / "book" / "toy-2013.ipynb",
+    )
     source.write_text("")
     ran.write_text("")
     assert executed(env, "book/toy-2013") == {"notebooks/toy-2013.ipynb": ran, "notebooks/toy-2013.md": source}

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 import yaml
-from toybook import write_book
 
 from elbo.companion import fingerprint
 from elbo.companion.chapters import chapter_keys, read_chapter
@@ -18,6 +17,7 @@ from elbo.companion.paths import Project, find_project, replace_directory
 from elbo.companion.plans import make_plans
 from elbo.companion.profiles import load_profile, resolve
 from elbo.companion.table import parameter_table
+from toybook import write_book
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from elbo.companion.sphinx_reading import _context, mend_body, mend_page
         ("<th>a</th>", "<th>a</th>"),
         ('<div class="citation" id="a" role="doc-biblioentry">', '<div class="citation" id="a">'),
         ('<div role="list" class="citation-list">', '<div class="citation-list">'),
-        ('a\n <script type="text/x-thebe-config">\n{}\n</script>\n<script>kernelName = \'python3\'</script>b', "ab"),
+        ("a\n <script type=\"text/x-thebe-config\">\n{}\n</script>\n<script>kernelName = 'python3'</script>b", "ab"),
     ],
 )
 def test_body(before, after):

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
-import toybook
 from PIL import Image, PngImagePlugin
 from pypdf import PdfReader, PdfWriter
 
+import toybook
 from elbo.companion import embedded, reproduce
 from elbo.companion.cli import main
 from elbo.companion.errors import CompanionError
@@ -194,7 +194,9 @@ def test_a_changed_seed_is_different_and_says_where(book, tmp_path):
     done = toybook.elbo(root, "reproduce", str(file), "--tolerance", "0.01")
     assert done.returncode == 7, done.stderr
     assert re.search(r"^different: \d+ of 30 cells are out of tolerance$", done.stdout, re.MULTILINE)
-    assert re.search(r"^  row \d, column mean: recorded \S+, now \S+, [\d.]+ standard errors apart$", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^  row \d, column mean: recorded \S+, now \S+, [\d.]+ standard errors apart$", done.stdout, re.MULTILINE
+    )
 
 
 def test_differences_are_named_without_a_run(book, tmp_path):
@@ -229,16 +231,24 @@ def test_files_of_the_new_figure_are_written_on_request(book, tmp_path):
     file = alone(folder, tmp_path, "svg")
     code, _, err = again(root, file.parent, file.name, "--out", "new")
     assert code == 0, err
-    assert {path.name for path in (file.parent / "new").iterdir()} == {f"{ID}.{f}" for f in ("svg", "pdf", "png", "csv", "json")}
+    assert {path.name for path in (file.parent / "new").iterdir()} == {
+        f"{ID}.{f}" for f in ("svg", "pdf", "png", "csv", "json")
+    }
     assert embedded.read(file.parent / "new" / f"{ID}.pdf").parameters["seed"] == 3
 
 
 REFUSED = {
     "chapter of another book": (lambda r: r.update(chapter="other-2014", id="other-2014-x"), "not in the book"),
-    "chapter that is a path": (lambda r: r.update(chapter="../../etc", id="../../etc-x"), "its id is missing or malformed"),
+    "chapter that is a path": (
+        lambda r: r.update(chapter="../../etc", id="../../etc-x"),
+        "its id is missing or malformed",
+    ),
     "id of another chapter": (lambda r: r.update(id="blei-2017-x"), "another chapter"),
     "unknown parameter": (lambda r: r["parameters"].update(evil=1), "no parameter 'evil'"),
-    "parameter of another type": (lambda r: r["parameters"].update(points="__import__('os')"), "points of toy-2013 must be int"),
+    "parameter of another type": (
+        lambda r: r["parameters"].update(points="__import__('os')"),
+        "points of toy-2013 must be int",
+    ),
     "profile that is a path": (lambda r: r.update(profile="../../x"), "profile is malformed"),
     "profile of dots": (lambda r: r.update(profile=".."), "profile is malformed"),
     "table without its digest": (lambda r: r.update(csv_sha256="0" * 64), "not the one that its digest names"),

@@ -33,7 +33,9 @@ def output(id: str, alt: str = 'A "parabola" <b>') -> nbformat.NotebookNode:
     data = pd.DataFrame({"x": np.arange(4.0), "y": np.arange(4.0) ** 2})
     fig, axes = style.new(height=1.5, width=3)
     axes[0, 0].plot(data.x, data.y)
-    content = bundle(fig, id=id, caption=CAPTION, alt=alt, data=data, session=Session("toy-2013", "quick", {"beta": 1.0}))
+    content = bundle(
+        fig, id=id, caption=CAPTION, alt=alt, data=data, session=Session("toy-2013", "quick", {"beta": 1.0})
+    )
     png = content["files"].pop("png")
     mime = {MIME: content, "image/png": png, "text/plain": id}
     return nbformat.v4.new_output("display_data", data=mime, metadata={"elbo_figure": id})
@@ -66,7 +68,9 @@ def book(folder: Path, pages: dict[str, tuple], **html) -> subprocess.CompletedP
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"})
 
 
-EQUATION = "# {}\n\n$$\n\\E_q[\\log p] \\le \\KL{{q}}{{p}}\n$$ (eq-{})\n\nSee {{numref}}`toy-2013-line` and {{eq}}`eq-one`.\n"
+EQUATION = (
+    "# {}\n\n$$\n\\E_q[\\log p] \\le \\KL{{q}}{{p}}\n$$ (eq-{})\n\nSee {{numref}}`toy-2013-line` and {{eq}}`eq-one`.\n"
+)
 GALLERY = "\n```{elbo-gallery} toy-2013\n```\n"
 SOURCE = '# Toy\n\n```{code-cell} ipython3\ncompanion.figure(\n    draw(table),\n    id="toy-2013-line",\n)\n```\n'
 RUN = {"finished": "2027-01-02T03:04:05+00:00", "seconds": 75.2, "seeds": {"seed": 3}, "notebook_sha256": "0" * 64}
@@ -98,7 +102,11 @@ def page(built):
 def test_files_stand_at_their_permanent_address(built):
     names = {path.name for path in (built / "figures").iterdir() if path.is_file()}
     ids, formats = ("toy-2013-line", "toy-2013-other"), ("svg", "pdf", "png", "csv", "json", "bib", "ris")
-    assert names == {f"{id}.{format}" for id in ids for format in formats} | {"figures.bib", "figures.ris", "figures.json"}
+    assert names == {f"{id}.{format}" for id in ids for format in formats} | {
+        "figures.bib",
+        "figures.ris",
+        "figures.json",
+    }
     assert json.loads((built / "figures" / "toy-2013-line.json").read_text())["parameters"] == {"beta": 1.0}
     assert (built / "figures" / "toy-2013-line.pdf").read_bytes().startswith(b"%PDF")
     assert (built / "notebooks" / "toy-2013.md").read_text() == SOURCE
@@ -122,7 +130,10 @@ def test_under_a_figure_stands_all_that_is_needed_to_cite_it(built, page):
     for a in [*line[1:], *figure.select(".elbo-cite a")]:
         assert a.has_attr("download") and (built / "book" / a["href"]).resolve().is_file(), a
     assert all(a["aria-label"].startswith(a.get_text()) and "toy-2013-line" in a["aria-label"] for a in line)
-    assert [details.summary.get_text() for details in figure.select("details")] == ["cite toy-2013-line", "run toy-2013-line"]
+    assert [details.summary.get_text() for details in figure.select("details")] == [
+        "cite toy-2013-line",
+        "run toy-2013-line",
+    ]
     assert not figure.select("details[open]")
     cited = {block["data-copy"]: block.pre.get_text() for block in figure.select(".elbo-cite .elbo-copy")}
     assert list(cited) == ["Text", "BibTeX", "RIS"]
@@ -137,7 +148,10 @@ def test_under_a_figure_stands_which_run_made_it(built, page):
     assert commands == ["elbo run toy-2013 --profile quick -p beta 1.0", "elbo reproduce toy-2013-line"]
     said = {term.get_text(): term.find_next_sibling("dd") for term in run.select("dt")}
     assert said["parameters"].get_text() == "beta = 1.0" and said["chapter"].a["href"] == "../notebooks/toy-2013.md"
-    assert said["date"].get_text() == "2027-01-02 03:04:05 UTC" and said["duration"].get_text() == "75 s for the whole chapter"
+    assert (
+        said["date"].get_text() == "2027-01-02 03:04:05 UTC"
+        and said["duration"].get_text() == "75 s for the whole chapter"
+    )
     assert said["source"].get_text() == "book/toy-2013.md, lines 3 to 8" and not said["source"].a
     assert not said["commit"].a  # no repository is configured
     assert "torch " in said["versions"].get_text() and said["record"].a["href"] == "../figures/toy-2013-line.json"
@@ -166,7 +180,11 @@ def linked(html: BeautifulSoup) -> dict:
 
 def test_a_page_describes_itself_and_its_figures_to_machines(built, page):
     about = linked(page)
-    assert about["@type"] == "ScholarlyArticle" and about["name"] == "One <i>& (in Carving the ELBO)" and about["license"] == LICENSE
+    assert (
+        about["@type"] == "ScholarlyArticle"
+        and about["name"] == "One <i>& (in Carving the ELBO)"
+        and about["license"] == LICENSE
+    )
     assert about["datePublished"] == RUN["finished"] and "url" not in about and "@id" not in about
     image, other = about["hasPart"]
     assert (image["@id"], other["@id"]) == ("#toy-2013-line", "#toy-2013-other")
@@ -188,13 +206,25 @@ def test_scholar_is_told_what_is_known_and_no_more(built, page):
 
 
 def test_addresses_are_absolute_where_the_book_is_published():
-    book = Book("Carving: it", (Author(family="Welling", given="Max"),), "0.1.0", "2026-01-02", "https://example.org/elbo/", "https://example.org/code")
+    book = Book(
+        "Carving: it",
+        (Author(family="Welling", given="Max"),),
+        "0.1.0",
+        "2026-01-02",
+        "https://example.org/elbo/",
+        "https://example.org/code",
+    )
     record = {"id": "toy-2013-line", "chapter": "toy-2013", "environment": {"commit": "0" * 40}}
     figures = {"toy-2013-line": {"docname": "book/toy-2013", "caption": "Why? So.", "alt": "A line.", "record": record}}
     about = json_ld("book/toy-2013", "Toy", figures, {}, book)
-    assert about["url"] == about["@id"] == "https://example.org/elbo/book/toy-2013.html" and "datePublished" not in about
+    assert (
+        about["url"] == about["@id"] == "https://example.org/elbo/book/toy-2013.html" and "datePublished" not in about
+    )
     (image,) = about["hasPart"]
-    assert image["@id"] == about["url"] + "#toy-2013-line" and image["contentUrl"] == "https://example.org/elbo/figures/toy-2013-line.svg"
+    assert (
+        image["@id"] == about["url"] + "#toy-2013-line"
+        and image["contentUrl"] == "https://example.org/elbo/figures/toy-2013-line.svg"
+    )
     code = {"@type": "SoftwareSourceCode", "codeRepository": "https://example.org/code", "version": "0" * 40}
     assert image["isBasedOn"][1] == code and image["name"] == "Figure toy-2013-line: Why?"
     assert image["creator"] == [{"@type": "Person", "name": "Max Welling", "givenName": "Max", "familyName": "Welling"}]
@@ -239,7 +269,10 @@ def test_mathematics_needs_no_script(built):
 
 def test_an_id_on_two_pages_fails_the_build(tmp_path):
     gallery = "\n```{elbo-gallery} other-2014\n```\n"
-    pages = {"one": ("# One", output("toy-2013-line")), "two": ("# Two\n\n$\\nosuchmacro$\n" + gallery, output("toy-2013-line"))}
+    pages = {
+        "one": ("# One", output("toy-2013-line")),
+        "two": ("# Two\n\n$\\nosuchmacro$\n" + gallery, output("toy-2013-line")),
+    }
     done = book(tmp_path, pages)
     assert done.returncode != 0
     assert "figure toy-2013-line is published twice: in book/one and in book/two" in done.stderr

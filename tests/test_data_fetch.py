@@ -11,8 +11,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from data_server import mirror
 
+from data_server import mirror
 from elbo.data import registry, store
 from elbo.data.registry import DataError, RemoteFile
 

@@ -166,8 +166,9 @@ def test_quadrature_sites_agree_with_the_closed_forms():
     design, labels = probit()
     prior = torch.zeros(2, dtype=torch.float64), 2 * torch.eye(2, dtype=torch.float64)
     closed = ep.run(ep.probit_sites(design, labels), *prior, len(labels))
-    numeric = ep.run(ep.quadrature_sites(lambda s: torch.special.log_ndtr(labels[:, None] * s), design), *prior,
-                     len(labels))
+    numeric = ep.run(
+        ep.quadrature_sites(lambda s: torch.special.log_ndtr(labels[:, None] * s), design), *prior, len(labels)
+    )
     torch.testing.assert_close(closed.mean, numeric.mean, rtol=0, atol=1e-9)
     torch.testing.assert_close(closed.cov, numeric.cov, rtol=0, atol=1e-9)
     assert closed.log_evidence.item() == pytest.approx(numeric.log_evidence.item(), abs=1e-9)
@@ -194,8 +195,9 @@ def test_small_power_is_variational_bayes():
     x = clutter()
     log_factor = clutter_log_factor(x)
     parameters = torch.tensor([2.0, -1.0], dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([parameters], max_iter=200, tolerance_grad=1e-12, tolerance_change=1e-14,
-                                  line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(
+        [parameters], max_iter=200, tolerance_grad=1e-12, tolerance_change=1e-14, line_search_fn="strong_wolfe"
+    )
 
     def closure():
         optimiser.zero_grad()
@@ -210,8 +212,13 @@ def test_small_power_is_variational_bayes():
         sites = ep.quadrature_sites(log_factor, torch.ones_like(x))
         fit = ep.run(sites, *PRIOR, len(x), power=power, damping=0.5, max_sweeps=500, tol=1e-9)
         assert fit.converged
-        gaps.append((fit.mean.item() - parameters[0].item(), fit.cov.sqrt().item() - parameters[1].exp().item(),
-                     fit.log_evidence.item() - best))
+        gaps.append(
+            (
+                fit.mean.item() - parameters[0].item(),
+                fit.cov.sqrt().item() - parameters[1].exp().item(),
+                fit.log_evidence.item() - best,
+            )
+        )
     for coarse, fine in zip(*gaps):
         assert abs(fine) < 0.01
         assert coarse / fine == pytest.approx(2, rel=0.05)

@@ -61,7 +61,9 @@ def test_the_page_of_checks_shows_the_same_equations_and_tests():
     assert set(shown) == set(checks()) and labels()
     for label, tests in shown.items():
         for check in tests:
-            assert check.source.startswith("@") and f'"{label}"' in check.source and f"def {check.test}(" in check.source
+            assert (
+                check.source.startswith("@") and f'"{label}"' in check.source and f"def {check.test}(" in check.source
+            )
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in BOOK.glob("*.md")))

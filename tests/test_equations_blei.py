@@ -86,7 +86,9 @@ def test_the_gap_of_a_scaled_posterior():
         scale = torch.tensor(rows["scale"].to_numpy())
         torch.testing.assert_close(
             torch.tensor((rows["log_evidence"] - rows["elbo"]).to_numpy()),
-            0.5 * dim * (scale**2 - 1 - 2 * scale.log()), rtol=0, atol=1e-10
+            0.5 * dim * (scale**2 - 1 - 2 * scale.log()),
+            rtol=0,
+            atol=1e-10,
         )
 
 
@@ -130,8 +132,9 @@ def test_inclusive_variances_by_direct_minimisation():
 
 def minimise(objective):
     mean, log_var = torch.zeros(2).double().requires_grad_(), torch.zeros(2).double().requires_grad_()
-    optimiser = torch.optim.LBFGS([mean, log_var], max_iter=500, tolerance_grad=1e-12, tolerance_change=1e-16,
-                                  line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(
+        [mean, log_var], max_iter=500, tolerance_grad=1e-12, tolerance_change=1e-16, line_search_fn="strong_wolfe"
+    )
 
     def closure():
         optimiser.zero_grad()
@@ -148,7 +151,7 @@ def test_alpha_divergence_has_both_kullback_leibler_limits():
     grid = torch.linspace(-14, 15, 2901, dtype=torch.float64)
     log_p = divergences.log_mixture(grid)
     mean, log_sd = torch.tensor(0.4).double(), torch.tensor(0.3).double()
-    at = lambda alpha: divergences.alpha_divergence(log_p, grid, mean, log_sd, alpha)  # noqa: E731
+    at = lambda alpha: divergences.alpha_divergence(log_p, grid, mean, log_sd, alpha)
     log_q = -0.5 * ((grid - mean) / log_sd.exp()).square() - log_sd - 0.5 * math.log(2 * math.pi)
     p, q, width = log_p.exp(), log_q.exp(), 0.01
     close(at(0.0), (q * (log_q - log_p)).sum() * width)

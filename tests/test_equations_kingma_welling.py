@@ -168,7 +168,9 @@ def test_divergence_of_a_gaussian_from_the_prior():
     generator = torch.Generator().manual_seed(5)
     mean, log_var = torch.randn(2, 50, 3, generator=generator, dtype=torch.float64)
     formula = 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum(-1)
-    theirs = kl_divergence(Normal(mean, (0.5 * log_var).exp()), Normal(torch.zeros_like(mean), torch.ones_like(mean))).sum(-1)
+    theirs = kl_divergence(
+        Normal(mean, (0.5 * log_var).exp()), Normal(torch.zeros_like(mean), torch.ones_like(mean))
+    ).sum(-1)
     torch.testing.assert_close(formula, theirs)
     torch.testing.assert_close(densities.standard_gaussian_kl(mean, log_var), theirs)
 
@@ -236,7 +238,9 @@ def test_reciprocal_evidence_is_a_posterior_mean_for_any_density(vae, grid):
         torch.testing.assert_close(
             (posterior * torch.exp(density - log_joint)).sum(0), torch.exp(-evidence), rtol=1e-8, atol=0.0
         )
-    halved = (posterior * torch.exp(narrow - log_joint - math.log(2))).sum(0)  # what does not integrate to one gives another answer
+    halved = (posterior * torch.exp(narrow - log_joint - math.log(2))).sum(
+        0
+    )  # what does not integrate to one gives another answer
     assert ((halved * torch.exp(evidence) - 1).abs() > 0.4).all()
 
 
@@ -314,7 +318,9 @@ def test_at_the_posterior_the_integrand_has_no_slope(vae, grid):
     slope = torch.autograd.grad((linear_gaussian.log_joint(twin, x, z) - posterior.log_prob(z)).sum(), z)[0]
     assert slope.abs().max() < 1e-10
     wrong = MultivariateNormal(posterior.mean, 2 * posterior.covariance_matrix)
-    assert torch.autograd.grad((linear_gaussian.log_joint(twin, x, z) - wrong.log_prob(z)).sum(), z)[0].abs().max() > 0.1
+    assert (
+        torch.autograd.grad((linear_gaussian.log_joint(twin, x, z) - wrong.log_prob(z)).sum(), z)[0].abs().max() > 0.1
+    )
 
     log_joint, log_q, evidence, _ = pieces(vae, grid)
     near = (grid[0].flatten().abs() < 3).nonzero().flatten()
@@ -353,11 +359,11 @@ def test_the_bound_on_the_evidence_of_all_data(weighted, hermite):
     def bound(own):
         mean_z, log_var_z = model.encode(own, X)
         z = mean_z + (0.5 * log_var_z).exp() * nodes[:, None, None]
-        return (weights[:, None] * model.log_likelihood(own, X, z)).sum(0) - densities.standard_gaussian_kl(mean_z, log_var_z)
+        return (weights[:, None] * model.log_likelihood(own, X, z)).sum(0) - densities.standard_gaussian_kl(
+            mean_z, log_var_z
+        )
 
-    evidence = torch.logsumexp(
-        torch.stack([log_marginal(with_bias(node)).sum() for node in nodes]) + weights.log(), 0
-    )
+    evidence = torch.logsumexp(torch.stack([log_marginal(with_bias(node)).sum() for node in nodes]) + weights.log(), 0)
     drawn = torch.stack([bound(with_bias(mean + (0.5 * log_var).exp() * node)).sum() for node in nodes])
     penalty = densities.standard_gaussian_kl(mean[None], log_var[None])
     assert (weights * drawn).sum() - penalty < evidence
@@ -382,7 +388,9 @@ def test_the_estimator_averages_to_the_bound(weighted):
             noise = node.expand(1, 1)
             for chosen in range(2):  # minibatches of one datum out of two
                 value = full_bound(model, params, X[chosen : chosen + 1], noise, corner, 2)
-                by_hand = 2 * (model.log_likelihood(drawn, X, mean_z + (0.5 * log_var_z).exp() * node)[chosen] + codes[chosen])
+                by_hand = 2 * (
+                    model.log_likelihood(drawn, X, mean_z + (0.5 * log_var_z).exp() * node)[chosen] + codes[chosen]
+                )
                 torch.testing.assert_close(value, by_hand + penalty, rtol=1e-10, atol=1e-10)
                 total = total + weight * w_weights * value / 2
             both = model.log_likelihood(drawn, X, mean_z + (0.5 * log_var_z).exp() * node) + codes

@@ -60,16 +60,24 @@ def row(name: str, index: int = 0) -> Row:
 
 
 def test_the_example_of_the_bound_against_the_linear_gaussian_model():
-    model = linear_gaussian.LinearGaussian(torch.ones(1, 1, **FLOAT), torch.zeros(1, **FLOAT), torch.tensor([0.5], **FLOAT).log())
+    model = linear_gaussian.LinearGaussian(
+        torch.ones(1, 1, **FLOAT), torch.zeros(1, **FLOAT), torch.tensor([0.5], **FLOAT).log()
+    )
     x, mean, cov = torch.ones(1, **FLOAT), torch.tensor([0.5], **FLOAT), torch.tensor([[0.25]], **FLOAT)
     exact = linear_gaussian.elbo(model, x, mean, cov).item()
     assert row("sign-of-the-evidence").exact == pytest.approx(exact, abs=1e-10)
-    assert row("sign-of-the-evidence").printed == pytest.approx(exact - 2 * linear_gaussian.log_evidence(model, x).item(), abs=1e-10)
+    assert row("sign-of-the-evidence").printed == pytest.approx(
+        exact - 2 * linear_gaussian.log_evidence(model, x).item(), abs=1e-10
+    )
     posterior_mean, posterior_cov = linear_gaussian.posterior(model, x)
-    at_zero = distributions.Normal(posterior_mean, posterior_cov[0].sqrt()).log_prob(torch.zeros(1, **FLOAT)).exp().item()
+    at_zero = (
+        distributions.Normal(posterior_mean, posterior_cov[0].sqrt()).log_prob(torch.zeros(1, **FLOAT)).exp().item()
+    )
     assert row("prior-counted-twice", 1).exact == pytest.approx(at_zero, abs=1e-10)
     assert row("entropy-rewards-spreading", 1).exact == pytest.approx(posterior_cov.sqrt().item(), abs=1e-6)
-    assert row("sign-of-the-entropy").exact == pytest.approx(densities.gaussian_entropy(torch.tensor([0.25], **FLOAT).log()).item())
+    assert row("sign-of-the-entropy").exact == pytest.approx(
+        densities.gaussian_entropy(torch.tensor([0.25], **FLOAT).log()).item()
+    )
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
@@ -77,7 +85,9 @@ def test_divergences_against_torch_distributions(index):
     mean, variance = [(0.0, 0.25), (0.0, 4.0), (1.0, 1.0)][index]
     q = distributions.Normal(torch.full((3,), mean, **FLOAT), torch.full((3,), variance, **FLOAT).sqrt())
     p = distributions.Normal(torch.zeros(3, **FLOAT), torch.ones(3, **FLOAT))
-    assert row("kl-of-isotropic-gaussians", index).exact == pytest.approx(distributions.kl_divergence(q, p).sum().item(), abs=1e-8)
+    assert row("kl-of-isotropic-gaussians", index).exact == pytest.approx(
+        distributions.kl_divergence(q, p).sum().item(), abs=1e-8
+    )
 
 
 def test_the_data_set_against_torch_distributions_and_monte_carlo():
@@ -95,7 +105,9 @@ def test_the_data_set_against_torch_distributions_and_monte_carlo():
 
 
 def test_the_beta_optimum_is_the_tempered_posterior():
-    model = linear_gaussian.LinearGaussian(torch.tensor([[1.3]], **FLOAT), torch.zeros(1, **FLOAT), torch.tensor([0.5], **FLOAT).log())
+    model = linear_gaussian.LinearGaussian(
+        torch.tensor([[1.3]], **FLOAT), torch.zeros(1, **FLOAT), torch.tensor([0.5], **FLOAT).log()
+    )
     mean, cov = linear_gaussian.posterior(linear_gaussian.temper(model, 4.0), torch.tensor([1.5], **FLOAT))
     assert row("not-a-prior-variance", 0).exact == pytest.approx(cov.item(), abs=1e-6)
     assert row("not-a-prior-variance", 1).exact == pytest.approx(mean.item(), abs=1e-6)

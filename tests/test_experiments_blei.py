@@ -29,8 +29,9 @@ def test_outline_is_two_standard_deviations():
     cov = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64)
     mean = torch.tensor([1.0, -1.0], dtype=torch.float64)
     z = divergences.ellipse(mean, cov) - mean
-    torch.testing.assert_close(torch.einsum("nd,de,ne->n", z, torch.linalg.inv(cov), z),
-                               torch.full((121,), 4.0).double())
+    torch.testing.assert_close(
+        torch.einsum("nd,de,ne->n", z, torch.linalg.inv(cov), z), torch.full((121,), 4.0).double()
+    )
 
 
 def test_two_modes_have_local_optima_one_way_and_one_optimum_the_other():

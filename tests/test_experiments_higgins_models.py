@@ -112,7 +112,9 @@ def scores(models):
 def test_every_representation_with_two_classifiers(models, scores, sprites):
     names = ["ground truth", "raw pixels", "PCA", "ICA", "VAE untrained", "VAE (beta = 1)", "beta-VAE (beta = 4)"]
     assert list(dict.fromkeys(scores["representation"])) == names and len(scores) == (4 + 3 * 2) * 2 * 2
-    row = scores.query("representation == 'beta-VAE (beta = 4)' and classifier == 'softmax' and seed == 1 and draw == 1").iloc[0]
+    row = scores.query(
+        "representation == 'beta-VAE (beta = 4)' and classifier == 'softmax' and seed == 1 and draw == 1"
+    ).iloc[0]
     again = higgins_score(
         models.encodings(7)[0], sprites.factors, which=(2, 3, 4, 5), generator=keyed_generator("cpu", 1, "votes", 1),
         classifier=Softmax(), **FEW,
@@ -175,7 +177,9 @@ def series(peaks):
     rows = []
     for size, values in peaks.items():
         for beta, value in zip((0.5, 2.0, 8.0), values):
-            rows += [{"latent_dim": size, "beta": beta, "seed": seed, "score": value + 0.005 * seed} for seed in (0, 1, 2)]
+            rows += [
+                {"latent_dim": size, "beta": beta, "seed": seed, "score": value + 0.005 * seed} for seed in (0, 1, 2)
+            ]
     return pd.DataFrame(rows)
 
 
@@ -204,7 +208,9 @@ def test_contrast_is_taken_seed_by_seed():
 
 
 def test_ranks_are_spearmans():
-    table = pd.DataFrame({"score": [0.1, 0.4, 0.2, 0.9], "misfit": [4.0, 2.0, 3.0, 1.0], "total_correlation": [1.0, 8.0, 2.0, 4.0]})
+    table = pd.DataFrame(
+        {"score": [0.1, 0.4, 0.2, 0.9], "misfit": [4.0, 2.0, 3.0, 1.0], "total_correlation": [1.0, 8.0, 2.0, 4.0]}
+    )
     found = experiments.ranks(table)
     assert math.isclose(found["misfit"], -1) and math.isclose(found["total_correlation"], 0.8)
 
@@ -215,7 +221,9 @@ def test_carriers_name_the_factor():
     rows += [{"factor": "orientation", "shape": shape, "mean": shape} for shape in (1, 2) for _ in range(3)]
     table = pd.DataFrame(rows).assign(model="one", rank=0, latent=7, kl=1.0)
     idle = table.assign(rank=1, latent=8, kl=0.01)
-    assert experiments.carriers(pd.concat([table, idle])).endswith("one: z7 position (80 %).")  # 1 : 0.25 : 0, shapes do not count
+    assert experiments.carriers(pd.concat([table, idle])).endswith(
+        "one: z7 position (80 %)."
+    )  # 1 : 0.25 : 0, shapes do not count
 
 
 def test_stacked_is_one_by_one(sprites, models):
@@ -230,7 +238,12 @@ def test_stacked_is_one_by_one(sprites, models):
 
 def test_training_goes_on_from_a_checkpoint(sprites, tmp_path):
     """Stopped after 1,000 images and asked for 2,000: the same bits, and the same history, as without the stop."""
-    settings = {"hidden": 8, "batch_size": 10, "optimiser": "adam", "record": lambda models: pd.DataFrame({"seen": models.betas})}
+    settings = {
+        "hidden": 8,
+        "batch_size": 10,
+        "optimiser": "adam",
+        "record": lambda models: pd.DataFrame({"seen": models.betas}),
+    }
     parts = {"checkpoint": tmp_path / "one.ckpt", "checkpoint_seconds": 0.0}
     at = [500, 1500]
     experiments.train_models(sprites, [1, 4], [3], [0], samples=1000, record_at=at[:1], **settings, **parts)
@@ -295,7 +308,9 @@ def test_figures_show_their_data(models, readings, scores):
     responses = experiments.factor_responses(models, {"VAE": 4, "beta-VAE": 6}, latents=3)
     walk = experiments.traversals(models, 6, steps=3)
     over = experiments.over_beta(readings, readings[readings["beta"] == 4].assign(score=0.25))
-    rows = [(beta, seed, seen, 0.1 * beta + 0.01 * seed, 0.2) for beta in (1, 4) for seed in (0, 1) for seen in (500, 900)]
+    rows = [
+        (beta, seed, seen, 0.1 * beta + 0.01 * seed, 0.2) for beta in (1, 4) for seed in (0, 1) for seen in (500, 900)
+    ]
     followed = pd.DataFrame(rows, columns=["beta", "seed", "samples", "score", "mig"])
     followed = followed.assign(thousands=followed["samples"] / 1000)
     assert "900 images, over 2 seeds: score 0.105 ± 0.005 at beta 1 and 0.405" in experiments.last_gap(followed)

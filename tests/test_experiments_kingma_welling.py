@@ -64,7 +64,9 @@ def test_estimator_noise_against_many_draws_at_once(run):
         for name, estimator in (("A", sgvb_a), ("B", sgvb_b)):
             groups[name] += estimator(model, params, x, eps).double().var(1).mean(-1).sqrt() / 2  # (groups,)
     for name, values in groups.items():
-        error = values.std() * (1 / 20 + 1 / 2) ** 0.5  # of our mean of 20 groups, and of the table's 800 draws, two groups' worth
+        error = (
+            values.std() * (1 / 20 + 1 / 2) ** 0.5
+        )  # of our mean of 20 groups, and of the table's 800 draws, two groups' worth
         assert abs(table.value_sd[2, name] - values.mean()) < 5 * error
         assert 5 * error < 0.25 * values.mean()  # or the comparison would say nothing
     assert (table.gradient_sd > 0).all()
@@ -96,7 +98,9 @@ def test_two_latents_are_always_among_the_sizes(run):
 def test_signs_of_overfitting_are_read_off_the_curves(run):
     test = run.trained.history.query("split == 'test'").groupby(["latent_dim", "samples"]).bound.mean().unstack()
     small, large = experiments.signs_of_overfitting(run)
-    assert f"{test.loc[2, 4000]:.2f} ±" in small and f"{test.loc[2].max() - test.loc[2, 4000]:.2f} below its best" in small
+    assert (
+        f"{test.loc[2, 4000]:.2f} ±" in small and f"{test.loc[2].max() - test.loc[2, 4000]:.2f} below its best" in small
+    )
     assert f"{test.loc[4, 4000] - test.loc[2, 4000]:+.2f} against the size before" in large
 
 
@@ -105,7 +109,11 @@ def test_figures_show_their_tables(run):
 
     table = experiments.bound(run)
     noise = experiments.estimator_noise(run, draws=4, images=5)
-    tiles, pairs, grid = experiments.prior_samples(run), experiments.reconstructions(run), experiments.manifold(run, side=4)
+    tiles, pairs, grid = (
+        experiments.prior_samples(run),
+        experiments.reconstructions(run),
+        experiments.manifold(run, side=4),
+    )
     shape = run.train.shape
     drawn = [
         (figures.bound(table), table),

@@ -23,7 +23,10 @@ from elbo.models.vae import VAE
 def runs():
     torch.set_num_threads(1)
     chosen = experiments.settings("digits", latent_dims=[2], seeds=[0, 1], samples=3000, hidden=12)
-    return [experiments.train("digits", chosen, algorithm=name, device="cpu", evaluations=2) for name in ("aevb", "wake-sleep")]
+    return [
+        experiments.train("digits", chosen, algorithm=name, device="cpu", evaluations=2)
+        for name in ("aevb", "wake-sleep")
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +57,21 @@ def test_the_lead_is_paired_over_seeds(runs):
     gap = test.aevb - test["wake-sleep"]
     (row,) = experiments.lead_of_aevb(table).itertuples()
     last = gap.xs(3000, level="samples")
-    assert row.lead == pytest.approx(last.mean()) and row.se == pytest.approx(last.std(ddof=1) / math.sqrt(2)) and row.seeds == 2
+    assert (
+        row.lead == pytest.approx(last.mean())
+        and row.se == pytest.approx(last.std(ddof=1) / math.sqrt(2))
+        and row.seeds == 2
+    )
     assert row.ahead == (gap > 0).mean()
 
 
 @pytest.mark.parametrize(
     ("leads", "words"),
-    [([0.5, 1.0], "every number of latents"), ([0.5, -1.0], "1 of 2 numbers of latents"), ([-0.5, -1.0], "no number of latents")],
+    [
+        ([0.5, 1.0], "every number of latents"),
+        ([0.5, -1.0], "1 of 2 numbers of latents"),
+        ([-0.5, -1.0], "no number of latents"),
+    ],
 )
 def test_the_order_is_read_off_the_table(leads, words):
     table = pd.DataFrame({"lead": leads, "ahead": [0.5, 1.0]})
@@ -73,7 +84,7 @@ def test_a_training_goes_on_from_its_checkpoint(runs, tmp_path):
     whole = experiments.train("digits", chosen, device="cpu", evaluations=2)
     path, seen = tmp_path / "a.ckpt", []
     experiments.train("digits", replace(chosen, samples=10_000), device="cpu", evaluations=1, checkpoint=path)
-    note = lambda step, steps, losses: seen.append(step)  # noqa: E731
+    note = lambda step, steps, losses: seen.append(step)
     resumed = experiments.train("digits", chosen, device="cpu", evaluations=2, checkpoint=path, progress=note)
     pd.testing.assert_frame_equal(resumed.trained.history, whole.trained.history)
     assert seen == [200, 300]
@@ -145,7 +156,9 @@ def test_evidence_over_training_of_digits(monkeypatch):
 def test_estimators_are_judged_by_the_exact_value(runs):
     table = experiments.estimators(runs[0], images=6, draws=60, temperatures=(3, 12))
     assert table.groupby("model").size().tolist() == [8, 8]
-    assert (table.error.abs() < 5 * table.se + 0.5 * (table.se * math.sqrt(6)) ** 2 + 0.05).all()  # Jensen's bias is half a variance
+    assert (
+        table.error.abs() < 5 * table.se + 0.5 * (table.se * math.sqrt(6)) ** 2 + 0.05
+    ).all()  # Jensen's bias is half a variance
     annealed = table[table.estimator.str.startswith("AIS")].set_index(["model", "estimator"]).error
     twin = annealed.xs("linear-Gaussian, 5 latents")
     assert twin["AIS forward, 3 steps"] < twin["AIS forward, 12 steps"] < 1 and twin["AIS forward, 3 steps"] < -1
@@ -175,7 +188,9 @@ def test_reference_functions_give_what_chapter_and_figures_take(monkeypatch):
     torch.set_num_threads(1)
     monkeypatch.setattr(reference, "scratch", lambda chapter, name: None)
     digits = at_scale.load
-    monkeypatch.setattr(at_scale, "load", lambda name, split, **chosen: digits("digits", split=split.removesuffix("-50000"), **chosen))
+    monkeypatch.setattr(
+        at_scale, "load", lambda name, split, **chosen: digits("digits", split=split.removesuffix("-50000"), **chosen)
+    )
     monkeypatch.setattr(at_scale, "best_evidence_rate", lambda *args, **options: 0.05)
     options = {"per_side": 20}
     curve, ends = at_scale.evidence_curve, at_scale.evidence_by_estimators
@@ -209,7 +224,9 @@ def test_reference_caption_says_what_the_table_says():
                   "leads of 5.00 to 5.00", "the widest code is the best on test images", "minus that on test images is 3 to 3 nats"):  # fmt: skip
         assert words in said, said
     worse = table.assign(bound=table.bound - 2 * table.latent_dim)
-    assert "the best of AEVB's codes has 2 latents, 3.0 nats above the one of 5" in experiments.reference_caption(worse, 60_000)
+    assert "the best of AEVB's codes has 2 latents, 3.0 nats above the one of 5" in experiments.reference_caption(
+        worse, 60_000
+    )
     assert mismatch(figures.bound_at_scale(table), table) is None
     fallen = table.assign(bound=table.bound.where((table.algorithm == "aevb") | (table.latent_dim == 2), -1e5))
     other = fallen.assign(learning_rate=fallen.learning_rate.where(fallen.latent_dim == 2, 0.1))

@@ -184,11 +184,17 @@ def test_the_figure_shows_its_tables(pair, small_burda):
 def test_the_verdict_is_read_off_the_table(pair):
     table = pair.assign(gap=np.nan, published=np.nan)
     last = table.draws == 50
-    table.loc[last, ["nll", "gain", "se_gain", "published", "gap"]] = [[90.0, 0, 0, 86.76, 3.24], [89.0, 1.0, 0.1, 85.54, 3.46]]
+    table.loc[last, ["nll", "gain", "se_gain", "published", "gap"]] = [
+        [90.0, 0, 0, 86.76, 3.24],
+        [89.0, 1.0, 0.1, 85.54, 3.46],
+    ]
     lines = deep.verdict(table)
     assert lines[0].startswith("k = 1: 90.00 ±")
     assert lines[2] == "k = 5 is lower on the same images than k = 1: -1.00 ± 0.10 nats"
-    assert lines[3:] == ["k = 1: +3.24 nats against the published 86.76", "k = 5: +3.46 nats against the published 85.54"]
+    assert lines[3:] == [
+        "k = 1: +3.24 nats against the published 86.76",
+        "k = 5: +3.46 nats against the published 85.54",
+    ]
     table.loc[last, "se_gain"] = 2.0
     assert "not distinguishable" in deep.verdict(table)[2]
     table.loc[last, ["gain", "se_gain"]] = [[0, 0], [-1.0, 0.1]]

@@ -28,7 +28,9 @@ def test_what_stands_in_the_table(table):
     assert set(table.samples) == {2000, 3000}
     last = table.samples == 3000
     assert table[last].predictive.notna().all() and table[~last].predictive.isna().all()
-    assert (table[table.method == "MAP"].weights_kl == 0).all() and (table[table.method == "full VB"].weights_kl > 1).all()
+    assert (table[table.method == "MAP"].weights_kl == 0).all() and (
+        table[table.method == "full VB"].weights_kl > 1
+    ).all()
 
 
 @pytest.mark.parametrize(("method", "run"), [("MAP", aevb), ("full VB", full_vb)])

@@ -222,7 +222,9 @@ def test_fixed_weights_are_a_posterior_without_spread():
     assert weights_size(params) == 0 and weights_kl(params) == 0
     generators = [torch.Generator().manual_seed(1) for _ in range(2)]
     plain = log_predictive(model, params, x, generators[0], weight_draws=3, code_draws=4)
-    narrow = log_predictive(model, uncertain(params, 1e-9), x, generators[0].manual_seed(1), weight_draws=1, code_draws=1)
+    narrow = log_predictive(
+        model, uncertain(params, 1e-9), x, generators[0].manual_seed(1), weight_draws=1, code_draws=1
+    )
     assert plain.shape == narrow.shape == (4,)
     eps = torch.randn(3 * 4, 4, 2, generator=generators[1], dtype=torch.float64)
     mean, log_var = model.encode(params, x)
@@ -253,7 +255,9 @@ def test_it_trains_a_stack_of_autoencoders(digits):
         assert param.shape == trained.params[name][:1].shape
     assert plain.history.bound[0] == start.bound.iloc[0]
     alone = full_vb(model, digits[:1500], seeds=(1,), evaluate_at=[0, 10_000], **options)
-    torch.testing.assert_close(alone.params["log_var.decoder.0.weight"][0], trained.params["log_var.decoder.0.weight"][1])
+    torch.testing.assert_close(
+        alone.params["log_var.decoder.0.weight"][0], trained.params["log_var.decoder.0.weight"][1]
+    )
 
 
 def test_what_breaks_is_named(digits):

@@ -93,8 +93,9 @@ def test_acceptance_is_the_metropolis_ratio():
 
 
 def test_moments_of_a_correlated_gaussian():
-    run = hmc.sample(gaussian, torch.zeros(8, 3, dtype=torch.float64), draws=1500, warmup=200, leapfrog_steps=8,
-                     generator=rng())
+    run = hmc.sample(
+        gaussian, torch.zeros(8, 3, dtype=torch.float64), draws=1500, warmup=200, leapfrog_steps=8, generator=rng()
+    )
     assert (diagnostics.split_rhat(run.z) < 1.01).all()
     mean, se = run.z.mean((0, 1)), diagnostics.standard_error(run.z)
     assert ((mean - MEAN).abs() < 4 * se).all() and (se < 0.05).all()
@@ -112,8 +113,14 @@ def test_without_the_metropolis_correction_the_moments_would_be_wrong():
         return -0.5 * z.square().sum(-1)
 
     run = hmc.sample(
-        target, torch.zeros(32, 1, dtype=torch.float64), draws=1000, warmup=0, leapfrog_steps=3, generator=rng(),
-        step_size=step_size, jitter=0
+        target,
+        torch.zeros(32, 1, dtype=torch.float64),
+        draws=1000,
+        warmup=0,
+        leapfrog_steps=3,
+        generator=rng(),
+        step_size=step_size,
+        jitter=0,
     )
     squares = run.z[:, 50:].square()
     se = diagnostics.standard_error(squares)
@@ -124,8 +131,13 @@ def test_without_the_metropolis_correction_the_moments_would_be_wrong():
 @pytest.mark.parametrize("target_accept", [0.65, 0.9])
 def test_adaptation_reaches_its_target_acceptance(target_accept):
     run = hmc.sample(
-        quartic, torch.ones(16, 10, dtype=torch.float64), draws=200, warmup=400, leapfrog_steps=5, generator=rng(),
-        target_accept=target_accept
+        quartic,
+        torch.ones(16, 10, dtype=torch.float64),
+        draws=200,
+        warmup=400,
+        leapfrog_steps=5,
+        generator=rng(),
+        target_accept=target_accept,
     )
     assert run.accept_prob.mean().item() == pytest.approx(target_accept, abs=0.04)
     assert (run.step_size == run.step_size[0]).all()
@@ -140,8 +152,13 @@ def test_own_step_size_for_chains_of_different_scale():
         return -0.5 * (z / scale.unsqueeze(-1)).square().sum(-1)
 
     run = hmc.sample(
-        target, torch.zeros(24, 4, dtype=torch.float64), draws=300, warmup=300, leapfrog_steps=4, generator=rng(),
-        shared_step_size=False
+        target,
+        torch.zeros(24, 4, dtype=torch.float64),
+        draws=300,
+        warmup=300,
+        leapfrog_steps=4,
+        generator=rng(),
+        shared_step_size=False,
     )
     steps = (run.step_size / scale).log()
     assert steps.max() - steps.min() < math.log(2.5)
@@ -189,8 +206,13 @@ def test_walls_and_nan_are_rejected_and_counted():
         return torch.where(z > 0, -z, torch.full_like(z, math.nan)).sum(-1)
 
     run = hmc.sample(
-        exponential, torch.ones(16, 1, dtype=torch.float64), draws=1500, warmup=100, leapfrog_steps=3, generator=rng(),
-        target_accept=0.7
+        exponential,
+        torch.ones(16, 1, dtype=torch.float64),
+        draws=1500,
+        warmup=100,
+        leapfrog_steps=3,
+        generator=rng(),
+        target_accept=0.7,
     )
     assert run.z.isfinite().all() and (run.z > 0).all()
     assert run.divergences.sum() > 0
@@ -211,8 +233,14 @@ def test_simulation_based_calibration():
         return (counts * rates - rates.exp()).sum(-1) - 0.5 * z.square().sum(-1)
 
     run = hmc.sample(
-        log_joint, torch.zeros_like(truth), draws=kept, warmup=120, leapfrog_steps=5, thin=4, generator=generator,
-        shared_step_size=False
+        log_joint,
+        torch.zeros_like(truth),
+        draws=kept,
+        warmup=120,
+        leapfrog_steps=5,
+        thin=4,
+        generator=generator,
+        shared_step_size=False,
     )
     ranks = diagnostics.rank_statistics(truth, run.z)
     for dim in range(2):
@@ -237,7 +265,11 @@ def test_simulation_based_calibration():
     ],
 )
 def test_wrong_input_is_named(change, sentence):
-    arguments = {"log_prob": lambda z: -z.square().sum(-1), "initial": torch.zeros(2, 3), "draws": 2,
-                 "warmup": 2} | change
+    arguments = {
+        "log_prob": lambda z: -z.square().sum(-1),
+        "initial": torch.zeros(2, 3),
+        "draws": 2,
+        "warmup": 2,
+    } | change
     with pytest.raises(ValueError, match=sentence):
         hmc.sample(leapfrog_steps=2, **({"generator": rng()} | arguments))

@@ -141,7 +141,9 @@ def test_on_the_twin_one_draw_averages_to_the_elbo_and_the_posterior_gives_the_e
     wide = Twin(model, gain, exact.log_var + 0.7)
     truth = lg.elbo(model, x, mean + 0.2, torch.exp(wide.log_var).expand(6, 1, 1))
     drawn = [
-        iwae_bound(wide, {"shift": offset["shift"] + 0.2}, x, torch.randn(1, 6, 1, generator=generator, dtype=torch.float64))
+        iwae_bound(
+            wide, {"shift": offset["shift"] + 0.2}, x, torch.randn(1, 6, 1, generator=generator, dtype=torch.float64)
+        )
         for _ in range(3000)
     ]
     drawn = torch.stack(drawn)

@@ -81,8 +81,17 @@ def test_it_climbs_to_maximum_likelihood(data, best):
         return []
 
     found = climb(
-        log_joint, start, data, LATENT, acquisitions=500, generator=rng(6), batch_size=NUM, updates=1,
-        optimiser=Adagrad(0.1), record=record, record_at=[0, 250, 500],
+        log_joint,
+        start,
+        data,
+        LATENT,
+        acquisitions=500,
+        generator=rng(6),
+        batch_size=NUM,
+        updates=1,
+        optimiser=Adagrad(0.1),
+        record=record,
+        record_at=[0, 250, 500],
     )
     assert gaps[0] > 0.3 and all(gap > 0 for gap in gaps)
     assert gaps[2] < 0.01 and gaps[1] < 0.03
@@ -95,7 +104,14 @@ def test_it_climbs_to_maximum_likelihood(data, best):
 def test_from_maximum_likelihood_it_goes_nowhere(data, best):
     """A fixed point: after as many steps the evidence is within noise of its maximum, from the maximum itself."""
     found = climb(
-        log_joint, best, data, LATENT, acquisitions=200, generator=rng(7), batch_size=NUM, updates=1,
+        log_joint,
+        best,
+        data,
+        LATENT,
+        acquisitions=200,
+        generator=rng(7),
+        batch_size=NUM,
+        updates=1,
         optimiser=Adagrad(0.01),
     )
     assert 0 <= evidence(best, data) - evidence(found.params, data) < 0.01
@@ -103,6 +119,7 @@ def test_from_maximum_likelihood_it_goes_nowhere(data, best):
 
 def test_the_prior_of_the_parameters_counts_once_for_all_data(data, best):
     """One update at a rate so small that Adagrad's step is its sign: strong priors turn it round."""
+
     def prior(params):
         return -1e4 * params["mean"].sum()
 
@@ -147,8 +164,18 @@ def test_the_estimated_evidence_grows_and_the_encoder_stays(digits):
         SMALL, digits[:300], samples=60_000, evaluate_on=splits, evaluate_at=[0, 60_000], estimate=QUICK, device="cpu"
     )
     history = trained.history
-    assert list(history.columns) == ["seed", "latent_dim", "beta", "samples", "split", "log_evidence", "se",
-                                     "effective_size", "acceptance", "step_size"]
+    assert list(history.columns) == [
+        "seed",
+        "latent_dim",
+        "beta",
+        "samples",
+        "split",
+        "log_evidence",
+        "se",
+        "effective_size",
+        "acceptance",
+        "step_size",
+    ]
     assert list(history.samples) == [0, 0, 60_000, 60_000] and list(history.split) == ["train", "test"] * 2
     gain = history.log_evidence[3] - history.log_evidence[1]
     assert gain > 5 * history.se[3] and (history.effective_size > 3).all()

@@ -13,7 +13,18 @@ import yaml
 from elbo import reference, scoreboard
 from elbo.scoreboard import Claim, ClaimError, Missing, Number, Origin, Series, Source, Tables, claims, judge
 from elbo.scoreboard.reading import read, select
-from elbo.scoreboard.rules import NOT, NOT_ATTEMPTED, NOT_RUN, PARTLY, REPRODUCED, Finding, combine, criterion, decide, shown
+from elbo.scoreboard.rules import (
+    NOT,
+    NOT_ATTEMPTED,
+    NOT_RUN,
+    PARTLY,
+    REPRODUCED,
+    Finding,
+    combine,
+    criterion,
+    decide,
+    shown,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "book" / "claims.yml"
@@ -42,13 +53,27 @@ def test_one_row_is_read_with_its_error_and_runs():
 
 
 def test_errors_of_several_columns_add_in_quadrature_and_an_absent_one_counts_for_nothing():
-    assert number(column="value", where={"algorithm": "a", "step": 2}, error=["se", "se_other"]).error == pytest.approx(0.5)
-    assert number(column="value", where={"algorithm": "b", "value": 5.0}, error=["se", "se_other"]).error == pytest.approx(0.4)
+    assert number(column="value", where={"algorithm": "a", "step": 2}, error=["se", "se_other"]).error == pytest.approx(
+        0.5
+    )
+    assert number(
+        column="value", where={"algorithm": "b", "value": 5.0}, error=["se", "se_other"]
+    ).error == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(
     ("take", "value"),
-    [("mean", 14 / 3), ("median", 5), ("min", 2), ("max", 7), ("first", 2), ("last", 7), ("range", 5), ("closest", 2), ("count distinct", 3)],
+    [
+        ("mean", 14 / 3),
+        ("median", 5),
+        ("min", 2),
+        ("max", 7),
+        ("first", 2),
+        ("last", 7),
+        ("range", 5),
+        ("closest", 2),
+        ("count distinct", 3),
+    ],
 )
 def test_several_rows_come_down_to_one_number(take, value):
     assert number(column="value", where={"algorithm": "b"}, take=take).value == pytest.approx(value)
@@ -91,7 +116,9 @@ def test_ratio_and_difference_propagate_independent_errors():
 
 
 def test_a_series_is_in_the_order_of_its_column():
-    found = read({"column": "value", "along": "step", "where": {"algorithm": "a"}, "error": "se"}, TABLE.iloc[::-1], ORIGIN, {})
+    found = read(
+        {"column": "value", "along": "step", "where": {"algorithm": "a"}, "error": "se"}, TABLE.iloc[::-1], ORIGIN, {}
+    )
     assert found == Series((1, 2), (Number(1.0, 0.1), Number(3.0, 0.3)))
 
 
@@ -125,13 +152,18 @@ def test_what_is_not_there_is_missing_and_not_a_number(spec):
 
 # ---------------------------------------------------------------------------------------------------------- rules
 def verdict(rule, paper=None, **numbers):
-    return decide(rule, {name: n if isinstance(n, Series) else Number(*n) for name, n in numbers.items()}, paper).verdict
+    return decide(
+        rule, {name: n if isinstance(n, Series) else Number(*n) for name, n in numbers.items()}, paper
+    ).verdict
 
 
 NEAR = {"near": {"number": "x", "to": "paper", "within": 1, "partly": 3}}
 
 
-@pytest.mark.parametrize(("x", "expected"), [((10.5, 0.1), REPRODUCED), ((9.0, 0.1), REPRODUCED), ((12.5, 0.1), PARTLY), ((13.5, 0.1), NOT), ((6, 9.0), NOT)])
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [((10.5, 0.1), REPRODUCED), ((9.0, 0.1), REPRODUCED), ((12.5, 0.1), PARTLY), ((13.5, 0.1), NOT), ((6, 9.0), NOT)],
+)
 def test_near(x, expected):
     assert verdict(NEAR, Number(10.0), x=x) == expected
 
@@ -166,17 +198,25 @@ def test_greater_by_so_much():
     assert verdict(rule, a=(0, 0.5), b=(1, 0)) == NOT
 
 
-@pytest.mark.parametrize(("a", "expected"), [((5, 0.1), REPRODUCED), ((3.5, 0.1), PARTLY), ((1, 0.1), NOT), ((5, 2.0), PARTLY)])
+@pytest.mark.parametrize(
+    ("a", "expected"), [((5, 0.1), REPRODUCED), ((3.5, 0.1), PARTLY), ((1, 0.1), NOT), ((5, 2.0), PARTLY)]
+)
 def test_highest(a, expected):
     assert verdict({"highest": {"number": "a", "of": ["b", "c"]}}, a=a, b=(2, 0.1), c=(4, 0.1)) == expected
 
 
-@pytest.mark.parametrize(("x", "expected"), [((0.97, 0.005), REPRODUCED), ((0.951, 0.005), PARTLY), ((0.9, 0.001), PARTLY), ((0.7, 0.001), NOT)])
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [((0.97, 0.005), REPRODUCED), ((0.951, 0.005), PARTLY), ((0.9, 0.001), PARTLY), ((0.7, 0.001), NOT)],
+)
 def test_at_least(x, expected):
     assert verdict({"at_least": {"number": "x", "threshold": 0.95, "partly": 0.8}}, x=x) == expected
 
 
-@pytest.mark.parametrize(("x", "expected"), [((0, 0), REPRODUCED), ((-1, 0.1), REPRODUCED), ((-0.1, 0.1), PARTLY), ((0.1, 0.0), NOT), ((0.1, 0.1), NOT)])
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [((0, 0), REPRODUCED), ((-1, 0.1), REPRODUCED), ((-0.1, 0.1), PARTLY), ((0.1, 0.0), NOT), ((0.1, 0.1), NOT)],
+)
 def test_at_most(x, expected):
     assert verdict({"at_most": {"number": "x", "threshold": 0}}, x=x) == expected
 
@@ -196,13 +236,19 @@ def series(*values, error=0.1):
     return Series(tuple(range(len(values))), tuple(Number(value, error) for value in values))
 
 
-@pytest.mark.parametrize(("values", "expected"), [((1, 2, 3), REPRODUCED), ((1, 2, 2.1), PARTLY), ((1, 3, 2), PARTLY), ((3, 2, 1), NOT), ((1,), NOT)])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [((1, 2, 3), REPRODUCED), ((1, 2, 2.1), PARTLY), ((1, 3, 2), PARTLY), ((3, 2, 1), NOT), ((1,), NOT)],
+)
 def test_rising(values, expected):
     assert verdict({"rising": {"series": "s"}}, s=series(*values)) == expected
     assert verdict({"rising": {"series": "s", "falling": True}}, s=series(*(-v for v in values))) == expected
 
 
-@pytest.mark.parametrize(("values", "expected"), [((1, 3, 1), REPRODUCED), ((1, 3, 2.9), PARTLY), ((3, 2, 1), NOT), ((1, 2, 3), NOT), ((1, 2), NOT)])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [((1, 3, 1), REPRODUCED), ((1, 3, 2.9), PARTLY), ((3, 2, 1), NOT), ((1, 2, 3), NOT), ((1, 2), NOT)],
+)
 def test_peaked(values, expected):
     assert verdict({"peaked": {"series": "s"}}, s=series(*values)) == expected
 
@@ -219,7 +265,14 @@ def test_many_cases_make_one_verdict():
 
 @pytest.mark.parametrize(
     ("n", "text"),
-    [(Number(-104.234, 0.12), "−104.23 ± 0.12"), (Number(61.2, 11.2), "61 ± 11"), (Number(0.19), "0.19"), (Number(1e-9), "1e-9"), (Number(3.0, math.nan), "3"), (Number(1159.0, 4.67), "1159.0 ± 4.7")],
+    [
+        (Number(-104.234, 0.12), "−104.23 ± 0.12"),
+        (Number(61.2, 11.2), "61 ± 11"),
+        (Number(0.19), "0.19"),
+        (Number(1e-9), "1e-9"),
+        (Number(3.0, math.nan), "3"),
+        (Number(1159.0, 4.67), "1159.0 ± 4.7"),
+    ],
 )
 def test_numbers_are_shown_to_two_digits_of_their_error(n, text):
     assert shown(n) == text
@@ -239,8 +292,27 @@ def tables(folder: Path, table: pd.DataFrame = TABLE, profile: str = "quick") ->
 
 
 def claim(rule=None, **changed) -> Claim:
-    source = Source("figure/toy-figure", {}, "", {"a": {"column": "value", "take": "max", "error": "se"}, "b": {"column": "value", "take": "min", "error": "se"}})
-    return Claim(**{"id": "toy-claim", "paper": "toy", "where": "", "claim": "", "known": "read", "ours": (source,), "rule": rule or GREATER, **changed})
+    source = Source(
+        "figure/toy-figure",
+        {},
+        "",
+        {
+            "a": {"column": "value", "take": "max", "error": "se"},
+            "b": {"column": "value", "take": "min", "error": "se"},
+        },
+    )
+    return Claim(
+        **{
+            "id": "toy-claim",
+            "paper": "toy",
+            "where": "",
+            "claim": "",
+            "known": "read",
+            "ours": (source,),
+            "rule": rule or GREATER,
+            **changed,
+        }
+    )
 
 
 def test_a_small_run_is_called_one_and_a_reference_or_an_exact_number_is_not(tmp_path):
@@ -269,9 +341,21 @@ def test_without_a_rule_nothing_is_compared_but_ours_is_shown(tmp_path):
 
 
 def test_each_value_of_a_column_is_a_case(tmp_path):
-    spec = {"last": {"column": "value", "at": {"step": "max"}, "take": "max", "error": "se"}, "first": {"column": "value", "at": {"step": "min"}, "error": "se"}}
-    judged = judge(claim({"greater": {"numbers": ["last", "first"], "by": 4}}, ours=(Source("figure/toy-figure", {}, "algorithm", spec),)), tables(tmp_path))
-    assert [(case.label, case.finding.verdict) for case in judged.cases] == [("algorithm a", PARTLY), ("algorithm b", PARTLY)]
+    spec = {
+        "last": {"column": "value", "at": {"step": "max"}, "take": "max", "error": "se"},
+        "first": {"column": "value", "at": {"step": "min"}, "error": "se"},
+    }
+    judged = judge(
+        claim(
+            {"greater": {"numbers": ["last", "first"], "by": 4}},
+            ours=(Source("figure/toy-figure", {}, "algorithm", spec),),
+        ),
+        tables(tmp_path),
+    )
+    assert [(case.label, case.finding.verdict) for case in judged.cases] == [
+        ("algorithm a", PARTLY),
+        ("algorithm b", PARTLY),
+    ]
 
 
 def reference_table(folder: Path, name: str, text: str, **about) -> Path:
@@ -306,7 +390,9 @@ def test_the_reference_table_comes_first(checkout):
 def test_two_reference_tables_are_read_as_one(checkout):
     reference_table(checkout, "one", "value,se\n1,0.1\n")
     source = Source("reference/toy-2013/one+other", {}, "", claim().ours[0].read)
-    assert judge(claim(ours=(source,)), Tables()).missing == ("reference/toy-2013/one+other: there is no reference table toy-2013/other",)
+    assert judge(claim(ours=(source,)), Tables()).missing == (
+        "reference/toy-2013/one+other: there is no reference table toy-2013/other",
+    )
     reference_table(checkout, "other", "value,se\n9,0.1\n", commit="e" * 40, dirty=False)
     judged = judge(claim(ours=(source,)), Tables())
     assert judged.verdict == REPRODUCED and judged.origin.dirty

@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from test_companion_sphinx import MACROS, notebook
 
 from elbo.companion.publish import MIME, bundle
 from elbo.companion.session import Session
 from elbo.companion.sphinx_scoreboard import card
 from elbo.figures import style
 from elbo.scoreboard import Case, Claim, Finding, Judged, Number, Origin
+from test_companion_sphinx import MACROS, notebook
 
 CLAIMS = {
     "papers": {"toy-2013": "Toy & Sons (2013)"},
@@ -29,7 +29,10 @@ CLAIMS = {
             "unit": "nats",
             "ours": [
                 {"table": "reference/toy-2013/absent", "read": {"end": {"column": "y", "error": "none"}}},
-                {"table": "figure/toy-2013-line", "read": {"end": {"column": "y", "at": {"x": "max"}, "error": "none"}}},
+                {
+                    "table": "figure/toy-2013-line",
+                    "read": {"end": {"column": "y", "at": {"x": "max"}, "error": "none"}},
+                },
             ],
             "rule": {"near": {"number": "end", "to": "paper", "within": 1, "partly": 2}},
         },
@@ -42,7 +45,14 @@ CLAIMS = {
             "ours": [{"table": "figure/toy-2013-absent", "read": {"end": {"column": "y", "error": "none"}}}],
             "rule": {"at_least": {"number": "end", "threshold": 1}},
         },
-        {"id": "toy-not", "paper": "toy-2013", "where": "Figure 3", "claim": "Nor here.", "known": "recollection", "not_attempted": "No data."},
+        {
+            "id": "toy-not",
+            "paper": "toy-2013",
+            "where": "Figure 3",
+            "claim": "Nor here.",
+            "known": "recollection",
+            "not_attempted": "No data.",
+        },
     ],
 }
 
@@ -53,9 +63,13 @@ def figure():
     data = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0], "y": [0.0, 1.0, 4.0, 9.0]})
     fig, axes = style.new(height=1.5, width=3)
     axes[0, 0].plot(data.x, data.y)
-    content = bundle(fig, id="toy-2013-line", caption="Grows?", alt="A line.", data=data, session=Session("toy-2013", "smoke", {}))
+    content = bundle(
+        fig, id="toy-2013-line", caption="Grows?", alt="A line.", data=data, session=Session("toy-2013", "smoke", {})
+    )
     png = content["files"].pop("png")
-    return nbformat.v4.new_output("display_data", data={MIME: content, "image/png": png}, metadata={"elbo_figure": "toy-2013-line"})
+    return nbformat.v4.new_output(
+        "display_data", data={MIME: content, "image/png": png}, metadata={"elbo_figure": "toy-2013-line"}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +83,9 @@ def page(tmp_path_factory) -> str:
     (folder / "_config.yml").write_text(yaml.safe_dump(config))
     (folder / "_toc.yml").write_text("format: jb-book\nroot: book/a-board.md\nchapters:\n- file: book/toy-2013.ipynb\n")
     (folder / "book" / "claims.yml").write_text(yaml.safe_dump(CLAIMS))
-    (folder / "book" / "a-board.md").write_text("# Board\n\n```{scoreboard} summary\n```\n\n```{scoreboard} toy-2013\n```\n")
+    (folder / "book" / "a-board.md").write_text(
+        "# Board\n\n```{scoreboard} summary\n```\n\n```{scoreboard} toy-2013\n```\n"
+    )
     notebook(folder / "book" / "toy-2013.ipynb", "# Chapter", figure())
     command = [Path(sys.prefix) / "bin" / "jupyter-book", "build", folder, "-n", "-W", "--keep-going", "--all"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -96,7 +112,10 @@ def test_what_was_not_run_or_not_attempted_says_so(page):
 
 
 def test_the_summary_counts_every_claim_once(page):
-    assert "All claims: 3, of which 1 reproduced, 1 not attempted, 1 not run in this build; 1 of these verdicts from a small run." in text(page)
+    assert (
+        "All claims: 3, of which 1 reproduced, 1 not attempted, 1 not run in this build; 1 of these verdicts from a small run."
+        in text(page)
+    )
 
 
 def test_texts_of_the_claims_file_stay_text(page):
@@ -116,7 +135,9 @@ def test_a_reference_table_is_linked_with_its_commit_and_device():
     origin = Origin("reference", "toy/table", "", "0123456789abcdef", True, "Some GPU", {})
     node = card(Judged(ONE, "reproduced", False, origin, ()), to_root="../")
     assert "Read from" not in node.astext()  # nothing was read
-    judged = Judged(ONE, "reproduced", False, origin, (Case("", {"x": Number(2, 0.1, 3)}, Finding("reproduced", "x 2")),))
+    judged = Judged(
+        ONE, "reproduced", False, origin, (Case("", {"x": Number(2, 0.1, 3)}, Finding("reproduced", "x 2")),)
+    )
     node = card(judged, to_root="../")
     assert "reference table toy/table, commit 0123456789ab with changes, Some GPU" in node.astext()
     assert "x 2 (3 runs)." in node.astext()

@@ -68,7 +68,9 @@ def test_lightness_and_contrast_at_known_values():
     assert sight.lightness("#ffffff") == pytest.approx(100, abs=1e-4)
     assert sight.lightness("#777777") == pytest.approx(50.03, abs=0.01)  # CSS Color 4: lab(50.034% 0 0)
     assert sight.contrast("#000000", "#ffffff") == pytest.approx(21, abs=1e-4)
-    assert sight.contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)  # the lightest grey that passes for text
+    assert sight.contrast("#767676", "#ffffff") == pytest.approx(
+        4.54, abs=0.01
+    )  # the lightest grey that passes for text
     assert sight.difference("#ff0000", "#ff0000") == 0
     lab = sight._lab(sight._linear("#ff0000"))
     np.testing.assert_allclose(lab, [53.24, 80.09, 67.20], atol=0.02)  # sRGB red, D65

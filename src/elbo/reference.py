@@ -82,7 +82,9 @@ def tables(chapter: str) -> dict[str, Callable[[], pd.DataFrame]]:
     try:
         module = importlib.import_module("elbo.experiments." + chapter.replace("-", "_"))
     except ModuleNotFoundError:
-        known = sorted(p.stem.replace("_", "-") for p in (Path(__file__).parent / "experiments").iterdir() if p.stem[0] != "_")
+        known = sorted(
+            p.stem.replace("_", "-") for p in (Path(__file__).parent / "experiments").iterdir() if p.stem[0] != "_"
+        )
         raise ReferenceError(f"no experiments for {chapter!r}; the chapters are {', '.join(known)}") from None
     return getattr(module, "REFERENCE", {})
 
@@ -98,7 +100,9 @@ def make(chapter: str, name: str) -> Path:
     known = tables(chapter)
     if name not in known:
         near = difflib.get_close_matches(name, known, 1) or sorted(known)
-        raise ReferenceError(f"{chapter} has no reference table {name!r}; did you mean {', '.join(near) or 'none: it has none'}?")
+        raise ReferenceError(
+            f"{chapter} has no reference table {name!r}; did you mean {', '.join(near) or 'none: it has none'}?"
+        )
     checkout = _checkout()
     start = time.perf_counter()
     table = known[name]()

@@ -62,7 +62,12 @@ class Visit:
         """What axe-core finds: rule, place and the first line of the reason."""
         if not self.ask("typeof axe === 'object'"):
             self.page.evaluate(axe() + "; 0")
-        run = {"preload": False, "resultTypes": ["violations"], "runOnly": {"type": "tag", "values": STANDARD}, **options}
+        run = {
+            "preload": False,
+            "resultTypes": ["violations"],
+            "runOnly": {"type": "tag", "values": STANDARD},
+            **options,
+        }
         found = self.page.evaluate("options => axe.run(document, options)", run)
         return [
             f"{rule['id']} at {' '.join(map(str, node['target']))}: {' '.join(node['failureSummary'].split())[:240]}"

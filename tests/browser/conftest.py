@@ -33,7 +33,9 @@ def pytest_addoption(parser):
 def pages_of(book: Path) -> list[str]:
     """Every page of a built book, except addresses that only forward to another page."""
     found = (path for path in book.rglob("*.html") if "_static" not in path.relative_to(book).parts)
-    return sorted(str(path.relative_to(book)) for path in found if "http-equiv=\"Refresh\"" not in path.read_text("utf-8"))
+    return sorted(
+        str(path.relative_to(book)) for path in found if 'http-equiv="Refresh"' not in path.read_text("utf-8")
+    )
 
 
 def pytest_generate_tests(metafunc):
@@ -69,7 +71,11 @@ def book(request, chromium, tmp_path_factory) -> Path:
     from filelock import FileLock
     from small_book import build
 
-    shared = tmp_path_factory.getbasetemp().parent if os.environ.get("PYTEST_XDIST_WORKER") else tmp_path_factory.getbasetemp()
+    shared = (
+        tmp_path_factory.getbasetemp().parent
+        if os.environ.get("PYTEST_XDIST_WORKER")
+        else tmp_path_factory.getbasetemp()
+    )
     with FileLock(shared / "small-book.lock"):
         html = shared / "small-book" / "_build" / "html"
         if not html.exists():

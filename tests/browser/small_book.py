@@ -66,12 +66,17 @@ def build(root: Path) -> Path:
 
 def _chapter(path: Path) -> None:
     v4 = nbformat.v4
-    table = v4.new_output("execute_result", data={"text/html": TABLE.to_html(), "text/plain": str(TABLE)}, execution_count=1)
+    table = v4.new_output(
+        "execute_result", data={"text/html": TABLE.to_html(), "text/plain": str(TABLE)}, execution_count=1
+    )
     cells = [
         v4.new_markdown_cell(TEXT),
         v4.new_code_cell("table = 1  # folded", execution_count=1, outputs=[table], metadata={"tags": ["hide-input"]}),
-        v4.new_code_cell("print('a very long line' * 20)", execution_count=2,
-                         outputs=[v4.new_output("stream", name="stdout", text="a very long line" * 20 + "\n")]),
+        v4.new_code_cell(
+            "print('a very long line' * 20)",
+            execution_count=2,
+            outputs=[v4.new_output("stream", name="stdout", text="a very long line" * 20 + "\n")],
+        ),
         v4.new_code_cell("figure()", execution_count=3, outputs=[_figure()], metadata={"tags": ["hide-input"]}),
     ]
     about = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}

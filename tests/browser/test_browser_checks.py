@@ -47,7 +47,9 @@ def test_axe_names_the_rule(page, body, rule):
 
 
 def test_a_request_to_the_network_is_refused_and_remembered(page):
-    seen = page('<img src="https://example.org/x.png" alt="A picture from elsewhere"><script src="https://example.org/x.js"></script>')
+    seen = page(
+        '<img src="https://example.org/x.png" alt="A picture from elsewhere"><script src="https://example.org/x.js"></script>'
+    )
     assert sorted(seen.refused) == ["https://example.org/x.js", "https://example.org/x.png"]
     assert broken_images(seen) == ["https://example.org/x.png"]
     assert seen.complaints
@@ -58,7 +60,9 @@ def test_an_error_of_a_script_is_a_complaint(page):
 
 
 def test_an_image_needs_a_description(page):
-    seen = page(f'<img src="{PIXEL}" alt=""><img src="{PIXEL}" alt="../_images/a-long-name.svg"><img src="{PIXEL}" alt="A figure">')
+    seen = page(
+        f'<img src="{PIXEL}" alt=""><img src="{PIXEL}" alt="../_images/a-long-name.svg"><img src="{PIXEL}" alt="A figure">'
+    )
     assert len(undescribed_images(seen)) == 3
 
 
@@ -67,7 +71,9 @@ def test_a_formula_that_is_not_set_is_found(page):
 
 
 def test_a_focus_that_cannot_be_seen_is_found(page):
-    seen = page('<p><a href="#a">seen</a> <a href="#b" class="quiet">unseen</a></p>', ".quiet:focus-visible{outline:none}")
+    seen = page(
+        '<p><a href="#a">seen</a> <a href="#b" class="quiet">unseen</a></p>', ".quiet:focus-visible{outline:none}"
+    )
     seen.ask(TAB_STOPS)
     shown = []
     for _ in seen.ask("window.stops()"):

@@ -14,7 +14,9 @@ import pytest
 from elbo.figures import sight, style
 
 SVG, LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
-PALETTE = {colour.lower() for colour in (style.BLUE, style.GREEN, style.VERMILION, style.PURPLE, style.BLACK, style.GREY)}
+PALETTE = {
+    colour.lower() for colour in (style.BLUE, style.GREEN, style.VERMILION, style.PURPLE, style.BLACK, style.GREY)
+}
 
 
 class Line(NamedTuple):
@@ -49,7 +51,11 @@ def line(group: ET.Element, shapes: dict[str, str]):
         if look.get("stroke", "none") != "none":
             dashes = look.get("stroke-dasharray", "none")
             width = float(look.get("stroke-width", "1"))
-            yield Line(look["stroke"], None if dashes == "none" else tuple(round(float(d) / width, 1) for d in dashes.split(",")), marker)
+            yield Line(
+                look["stroke"],
+                None if dashes == "none" else tuple(round(float(d) / width, 1) for d in dashes.split(",")),
+                marker,
+            )
 
 
 def texts(group: ET.Element):
@@ -82,7 +88,9 @@ def confused(svg: Path) -> list[str]:
 
 def faint(svg: Path) -> list[str]:
     """Colours of lines with less contrast to white than 3:1."""
-    return sorted({one.colour for drawn, _ in panels(svg) for one in drawn if sight.contrast(one.colour, "#ffffff") < 3})
+    return sorted(
+        {one.colour for drawn, _ in panels(svg) for one in drawn if sight.contrast(one.colour, "#ffffff") < 3}
+    )
 
 
 def test_lines_of_a_panel_are_told_apart_by_everybody(book):

@@ -34,7 +34,9 @@ def test_images_are_loaded_and_described(seen):
 def test_fonts_and_icons_are_there(seen):
     assert seen.ask("[...document.fonts].filter(font => font.status === 'error').map(font => font.family)") == []
     empty = "it.checkVisibility() && it.getBoundingClientRect().width === 0"
-    assert seen.ask(f"[...document.querySelectorAll('[class*=fa-]')].filter(it => {empty}).map(it => it.className)") == []
+    assert (
+        seen.ask(f"[...document.querySelectorAll('[class*=fa-]')].filter(it => {empty}).map(it => it.className)") == []
+    )
 
 
 def test_formulas_and_figures_need_no_script(visit, book, address):
@@ -57,7 +59,12 @@ def test_links_lead_somewhere(seen):
         target = Path(unquote(path.partition("?")[0]))
         if href.startswith("file:") and not target.is_file():
             lost.append(href)
-        elif href.startswith("file:") and fragment and target.suffix == ".html" and unquote(fragment) not in anchors(target):
+        elif (
+            href.startswith("file:")
+            and fragment
+            and target.suffix == ".html"
+            and unquote(fragment) not in anchors(target)
+        ):
             lost.append(href)
     assert lost == []
 
@@ -90,8 +97,12 @@ def test_what_is_folded_opens_with_the_enter_key(seen):
 def test_on_paper_there_is_no_navigation_and_no_figure_is_cut(seen):
     seen.look(PAPER, "dark")
     seen.look(PAPER, "dark", "print")
-    furniture = "nav.bd-docs-nav, #pst-secondary-sidebar, .bd-header-article, .prev-next-footer, .copybtn, .elbo-copy button"
-    visible = f"[...document.querySelectorAll('{furniture}')].filter(it => it.checkVisibility()).map(it => it.className)"
+    furniture = (
+        "nav.bd-docs-nav, #pst-secondary-sidebar, .bd-header-article, .prev-next-footer, .copybtn, .elbo-copy button"
+    )
+    visible = (
+        f"[...document.querySelectorAll('{furniture}')].filter(it => it.checkVisibility()).map(it => it.className)"
+    )
     assert seen.ask(visible) == []
     assert seen.ask(f"[...document.images].filter(it => {CUT}).map(it => it.src)") == []
     folded = "article details:not([open]):not(.elbo-figure-legend *)"
@@ -99,7 +110,9 @@ def test_on_paper_there_is_no_navigation_and_no_figure_is_cut(seen):
     assert max(channels(seen.ask("getComputedStyle(document.body).color"))[:3]) < 100
     assert seen.violations(runOnly={"type": "rule", "values": ["color-contrast"]}) == []
     seen.look(DESKTOP, "dark")
-    assert seen.ask("[document.documentElement.dataset.theme, document.querySelectorAll('[data-opened-to-print]').length]") == ["dark", 0]
+    assert seen.ask(
+        "[document.documentElement.dataset.theme, document.querySelectorAll('[data-opened-to-print]').length]"
+    ) == ["dark", 0]
 
 
 def test_nothing_was_asked_of_the_network_and_nothing_complained(seen):
@@ -131,7 +144,9 @@ TAB_STOPS = """() => {
 def unset_formulas(seen: Visit) -> list[str]:
     """Formulas that are not set as HTML with MathML beside it, or that KaTeX has marked as wrong."""
     bare = "!it.querySelector('.katex-html') || !it.querySelector('math') || it.querySelector('.katex-error')"
-    return seen.ask(f"[...document.querySelectorAll('.math')].filter(it => {bare}).map(it => it.textContent.slice(0, 80))")
+    return seen.ask(
+        f"[...document.querySelectorAll('.math')].filter(it => {bare}).map(it => it.textContent.slice(0, 80))"
+    )
 
 
 def broken_images(seen: Visit) -> list[str]:

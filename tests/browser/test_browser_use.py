@@ -57,15 +57,23 @@ def test_search_works_from_a_folder(book, visit):
     assert found(visit(book / "search.html", query="?q=references").page)
     assert "?q=inequality+bound" in seen.page.url
     assert seen.refused == []
-    assert [said for said in seen.complaints if not said.startswith((NO_SNIPPETS, "not loaded: file:", "Failed to load", "Failed to fetch"))] == []
+    assert [
+        said
+        for said in seen.complaints
+        if not said.startswith((NO_SNIPPETS, "not loaded: file:", "Failed to load", "Failed to fetch"))
+    ] == []
 
 
 def test_search_works_from_a_server_and_quotes(served, chromium):
     context = chromium.new_context(viewport=DESKTOP)
     away, complaints = [], []
-    context.on("request", lambda request: away.append(request.url) if not request.url.startswith((served, "data:")) else None)
+    context.on(
+        "request", lambda request: away.append(request.url) if not request.url.startswith((served, "data:")) else None
+    )
     page = context.new_page()
-    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("response", lambda response: complaints.append(response.url) if response.status >= 400 else None)
     page.goto(f"{served}/book/index.html")
@@ -96,8 +104,10 @@ def test_the_theme_is_chosen_with_a_button_and_remembered(book, visit, chapter):
 
 def copied(seen: Visit, press) -> str:
     """What is on the clipboard after ``press()``; the clipboard is watched where the page hands the text over."""
-    seen.ask("() => { window.copied = null; document.addEventListener('copy', () => "
-             "{ window.copied = document.activeElement.value || getSelection().toString(); }, {capture: true, once: true}); }")
+    seen.ask(
+        "() => { window.copied = null; document.addEventListener('copy', () => "
+        "{ window.copied = document.activeElement.value || getSelection().toString(); }, {capture: true, once: true}); }"
+    )
     press()
     seen.page.wait_for_function("window.copied !== null")
     return seen.ask("window.copied")

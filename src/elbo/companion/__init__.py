@@ -8,7 +8,14 @@ from importlib import import_module
 
 __all__ = ["begin", "checkpoint", "end", "figure", "settled", "source"]
 
-_HOME = {"begin": "session", "checkpoint": "session", "end": "session", "settled": "session", "figure": "publish", "source": "excerpt"}
+_HOME = {
+    "begin": "session",
+    "checkpoint": "session",
+    "end": "session",
+    "settled": "session",
+    "figure": "publish",
+    "source": "excerpt",
+}
 
 
 def __getattr__(name: str):

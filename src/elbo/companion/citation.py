@@ -16,7 +16,11 @@ FORMATS = ("text", "bibtex", "ris", "csl-json")
 LICENSE = "https://creativecommons.org/licenses/by/4.0/"
 """Licence of prose and figures, as ``book/LICENSE.txt`` has it (the code is MIT, see ``CITATION.cff``)."""
 
-_TEX = {c: "\\" + c for c in "&%#_{}$"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_TEX = {c: "\\" + c for c in "&%#_{}$"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,9 @@ def figures(
     profile: ProfileName = "quick",
     format: Annotated[
         str | None,
-        typer.Option(help="What to print: json (everything), or citations as text, bibtex, ris or csl-json; default: a list."),
+        typer.Option(
+            help="What to print: json (everything), or citations as text, bibtex, ris or csl-json; default: a list."
+        ),
     ] = None,
     as_json: Json = False,
     root: Root = None,
@@ -222,14 +224,18 @@ def reproduce(
     figure: Annotated[
         str, typer.Argument(metavar="FILE|ID", help="A figure's PNG, SVG, PDF or JSON file, from anywhere, or its id.")
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the record and what differs here; run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the record and what differs here; run nothing.")
+    ] = False,
     tolerance: Annotated[
         float, typer.Option(min=0, help="Standard errors that a number may be off, where its table has any.")
     ] = 4.0,
     rounding: Annotated[
         float, typer.Option(min=0, help="Fraction of its column's largest value that any other number may be off.")
     ] = 1e-5,
-    exact: Annotated[bool, typer.Option("--exact", help="Only the same numbers count: exit code 8 where they are close.")] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Only the same numbers count: exit code 8 where they are close.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda; default: what the record says.")] = None,
     out: Annotated[Path | None, typer.Option(help="Directory to write the files of the new figure to.")] = None,
     timeout: Timeout = None,

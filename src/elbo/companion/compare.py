@@ -110,7 +110,9 @@ def columns(table: str) -> tuple[int, dict[str, Column]]:
     return len(frame), found
 
 
-def compare(recorded: str, now: str, standard_errors: float = STANDARD_ERRORS, rounding: float = ROUNDING) -> Comparison:
+def compare(
+    recorded: str, now: str, standard_errors: float = STANDARD_ERRORS, rounding: float = ROUNDING
+) -> Comparison:
     """Compare the CSV of another day with the one that a run has just made.
 
     Args:
@@ -126,7 +128,9 @@ def compare(recorded: str, now: str, standard_errors: float = STANDARD_ERRORS, r
     rows_now, after = columns(now)
     times = tuple(name for name in before if _is_time(name))
     if recorded == now:
-        return Comparison("identical", f"all {len(before)} columns of {rows} rows are the recorded ones, digit for digit")
+        return Comparison(
+            "identical", f"all {len(before)} columns of {rows} rows are the recorded ones, digit for digit"
+        )
     if problem := _shape(rows, list(before), rows_now, list(after)):
         return Comparison("different", problem, (), times)
     errors = _errors_of(list(before))
@@ -141,7 +145,9 @@ def compare(recorded: str, now: str, standard_errors: float = STANDARD_ERRORS, r
         size = sum(name not in times for name in before) * rows
         return Comparison("different", f"{len(bad)} of {size} cells are out of tolerance", tuple(bad), times)
     if not cells:
-        return Comparison("identical", f"every number of {rows} rows is the recorded one; measured times are not compared", (), times)
+        return Comparison(
+            "identical", f"every number of {rows} rows is the recorded one; measured times are not compared", (), times
+        )
     return Comparison("within tolerance", _closeness(cells), (), times)
 
 
@@ -160,7 +166,9 @@ def compare_summary(recorded: dict[str, Any], now: dict[str, Any], rounding: flo
             if name not in times and not abs(one - other) <= allowed:
                 cells.append(Cell(None, f"{name} ({key})", f"{one:.6g}", f"{other:.6g}"))
     if cells:
-        return Comparison("different", f"{len(cells)} entries of the table's summary are out of tolerance", tuple(cells), times)
+        return Comparison(
+            "different", f"{len(cells)} entries of the table's summary are out of tolerance", tuple(cells), times
+        )
     return Comparison(
         "within tolerance",
         f"within rounding, as far as the summary of the table tells: number, least, largest and mean value of {len(before)} columns",
@@ -262,7 +270,9 @@ def _closeness(cells: list[Cell]) -> str:
     said = []
     if estimated:
         worst = max(estimated, key=_badness)
-        said.append(f"within {max(worst.errors, 0.01):.2g} standard errors; the largest difference is in {worst.sentence()}")
+        said.append(
+            f"within {max(worst.errors, 0.01):.2g} standard errors; the largest difference is in {worst.sentence()}"
+        )
     if rounded:
         worst = max(rounded, key=_badness)
         start = "the columns without a standard error agree" if estimated else "within rounding: the columns agree"

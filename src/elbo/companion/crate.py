@@ -50,17 +50,31 @@ def write(
         notebooks: chapter to the addresses of its executed notebook and its text in the site.
     """
     crate = ROCrate()
-    _describe(crate, book, max([run["finished"] for run in runs.values() if run.get("finished")], default=book.released))
+    _describe(
+        crate, book, max([run["finished"] for run in runs.values() if run.get("finished")], default=book.released)
+    )
     authors = [_author(crate, author) for author in book.authors]
     _set(crate.root_dataset, {"author": authors, "publisher": authors})
     software = _software(crate, book)
     for docname, title in pages.items():
         _file(crate, site, f"{docname}.html", name=title, description="A page of the book.")
     for path in sorted((site / "figures").glob("figures.*")):
-        _file(crate, site, f"figures/{path.name}", name=f"Citations ({path.suffix[1:]})", description="How to cite each figure.")
+        _file(
+            crate,
+            site,
+            f"figures/{path.name}",
+            name=f"Citations ({path.suffix[1:]})",
+            description="How to cite each figure.",
+        )
     for path in sorted((site / "reference").rglob("*.csv")) + sorted((site / "reference").rglob("*.json")):
         name = path.relative_to(site).as_posix()
-        _file(crate, site, name, name=f"Reference run: {path.name}", description="A longer run than the page's own, for comparison.")
+        _file(
+            crate,
+            site,
+            name,
+            name=f"Reference run: {path.name}",
+            description="A longer run than the page's own, for comparison.",
+        )
     actions = []
     for chapter, files in notebooks.items():
         own = {id: about for id, about in figures.items() if about["record"]["chapter"] == chapter}
@@ -69,7 +83,9 @@ def write(
     if actions:
         _set(crate.root_dataset, {"mentions": actions})
     path = site / NAME
-    path.write_text(json.dumps(crate.metadata.generate(), indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(crate.metadata.generate(), indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     return path
 
 
@@ -88,13 +104,17 @@ def _describe(crate: ROCrate, book: Book, published: str) -> None:
 
 
 def _software(crate: ROCrate, book: Book) -> ContextEntity:
-    mit = _entity(crate, _MIT, "CreativeWork", name="MIT License", description="The code may be used freely, with its notice.")
+    mit = _entity(
+        crate, _MIT, "CreativeWork", name="MIT License", description="The code may be used freely, with its notice."
+    )
     address = book.repository or book.url
     about = {"name": "elbo", "version": book.version, "license": mit, "url": address, "codeRepository": book.repository,
              "description": "The package behind the book: it runs the chapters, draws the figures and builds the pages."}  # fmt: skip
     # software without an address may not be called an application (RO-Crate 1.2, "url")
     kind = "SoftwareApplication" if address else "CreativeWork"
-    return _entity(crate, f"{address}#elbo" if address else "#elbo", kind, **{name: v for name, v in about.items() if v})
+    return _entity(
+        crate, f"{address}#elbo" if address else "#elbo", kind, **{name: v for name, v in about.items() if v}
+    )
 
 
 def _figure(crate: ROCrate, site: Path, id: str, about: dict) -> list[File]:

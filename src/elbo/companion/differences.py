@@ -77,7 +77,9 @@ def _unlike(recorded: dict[str, Any], here: dict[str, Any]) -> Iterator[Differen
                     yield Difference(_INNER[name] + plain(inner, 60), short(one.get(inner)), short(other.get(inner)))
         elif name == "dirty":
             if one or other:
-                yield Difference("changes that were not committed", "yes" if one else "none", "yes" if other else "none")
+                yield Difference(
+                    "changes that were not committed", "yes" if one else "none", "yes" if other else "none"
+                )
         elif one != other:
             yield Difference(plain(name.replace("_sha256", " file"), 60), short(one), short(other))
 
@@ -98,7 +100,10 @@ def _changed_files(project: Project, found: Record, key: str) -> str:
     paths = ("src/elbo", f"book/{key}.md", "data", "requirements.lock")
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), "diff", "--name-only", commit, "--", *paths], capture_output=True, text=True, check=True
+            ["git", "-C", str(folder), "diff", "--name-only", commit, "--", *paths],
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return " (this clone does not have the recorded commit: git fetch)"

@@ -47,7 +47,11 @@ def _drawn(axes: Axes) -> Iterator[tuple[str, np.ndarray]]:
         if id(line) not in skip and not _guide([line]) and line.get_transform() == axes.transData:
             yield f"line {line.get_label()!r}", line.get_ydata(orig=False)
     for points in axes.collections:
-        if isinstance(points, PathCollection) and not _guide([points]) and points.get_offset_transform() == axes.transData:
+        if (
+            isinstance(points, PathCollection)
+            and not _guide([points])
+            and points.get_offset_transform() == axes.transData
+        ):
             yield f"points {points.get_label()!r}", np.ma.filled(points.get_offsets(), np.nan)
     for image in axes.images:
         if not _guide([image]):

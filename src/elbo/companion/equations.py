@@ -96,7 +96,10 @@ def results(path: Path, tests: Path) -> Results:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         package = fingerprint.directory_digest(Path(__file__).resolve().parents[1])
-        digests = {f"tests/{file.relative_to(tests).as_posix()}": fingerprint.file_digest(file) for file in tests.rglob("test_*.py")}
+        digests = {
+            f"tests/{file.relative_to(tests).as_posix()}": fingerprint.file_digest(file)
+            for file in tests.rglob("test_*.py")
+        }
         valid = {
             name: one["outcome"]
             for name, one in told["tests"].items()
@@ -143,5 +146,7 @@ def _is_mark(node: ast.AST) -> bool:
 def _labels_of(mark: ast.Call, name: str) -> list[str]:
     values = [argument.value if isinstance(argument, ast.Constant) else None for argument in mark.args]
     if not values or mark.keywords or not all(isinstance(value, str) for value in values):
-        raise ValueError(f'{name}, line {mark.lineno}: say @pytest.mark.equation("eq-<chapter>-<slug>"), labels in quotes')
+        raise ValueError(
+            f'{name}, line {mark.lineno}: say @pytest.mark.equation("eq-<chapter>-<slug>"), labels in quotes'
+        )
     return values

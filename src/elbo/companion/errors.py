@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["BUILD", "BUSY", "DATA", "DIFFERENT", "INEXACT", "INTERRUPTED", "RUN", "TERMINATED", "USAGE", "CompanionError"]
+__all__ = [
+    "BUILD",
+    "BUSY",
+    "DATA",
+    "DIFFERENT",
+    "INEXACT",
+    "INTERRUPTED",
+    "RUN",
+    "TERMINATED",
+    "USAGE",
+    "CompanionError",
+]
 
 USAGE = 2
 """The command, a parameter or a profile is wrong; nothing was run."""

@@ -76,7 +76,9 @@ def _citations(record: dict, run: dict, place: Place, book: citation.Book) -> st
     texts = {format: citation.cite(record, book, format, run.get("finished", "")) for format in _CITE}
     files = {"bibtex": "bib", "ris": "ris"}
     return "".join(
-        _block(_CITE[format], text, "citation", files.get(format) and f"{place.root}figures/{record['id']}.{files[format]}")
+        _block(
+            _CITE[format], text, "citation", files.get(format) and f"{place.root}figures/{record['id']}.{files[format]}"
+        )
         for format, text in texts.items()
     )
 
@@ -86,23 +88,35 @@ def _facts(record: dict, run: dict, place: Place, book: citation.Book | None) ->
     about = record["environment"]
     settings = record.get("settings", {})
     seeds = {name: value for name, value in {**record["parameters"], **settings}.items() if "seed" in name}
-    yield "chapter", escape(record["chapter"]) + (f" ({_link(place.root + place.source, 'text')})" if place.source else "")
+    yield (
+        "chapter",
+        escape(record["chapter"]) + (f" ({_link(place.root + place.source, 'text')})" if place.source else ""),
+    )
     yield "profile", escape(record["profile"] or "none (run by hand)")
     yield "parameters", escape(_assignments(record["parameters"]))
     yield "settled on", escape(_assignments(settings))
     yield "seeds", escape(_assignments(seeds))
     threads = f"{about['threads']} thread{'' if about['threads'] == 1 else 's'}" if "threads" in about else None
-    yield "device", escape(", ".join(filter(None, [about.get("gpu"), about.get("cpu"), threads, about.get("platform")])))
+    yield (
+        "device",
+        escape(", ".join(filter(None, [about.get("gpu"), about.get("cpu"), threads, about.get("platform")]))),
+    )
     if run.get("finished"):
         yield "date", escape(run["finished"].replace("T", " ").replace("+00:00", " UTC"))
     if run.get("seconds"):
         yield "duration", f"{_duration(run['seconds'])} for the whole chapter"
     yield "commit", _commit(about, book)
-    yield "source", "; ".join(_source(lines, about, book) for lines in filter(None, [place.cell, *record.get("source", [])]))
+    yield (
+        "source",
+        "; ".join(_source(lines, about, book) for lines in filter(None, [place.cell, *record.get("source", [])])),
+    )
     packages = {"Python": about.get("python"), **about.get("packages", {})}
     yield "versions", escape(", ".join(f"{name} {version}" for name, version in packages.items() if version))
     yield "lock file", _digest(about.get("lock_sha256"))
-    yield "data", ", ".join(f"{escape(name)} {_digest(d)}" for name, d in about.get("data", {}).items()) or "none loaded"
+    yield (
+        "data",
+        ", ".join(f"{escape(name)} {_digest(d)}" for name, d in about.get("data", {}).items()) or "none loaded",
+    )
     yield "reference runs", ", ".join(f"{escape(name)} {_digest(d)}" for name, d in about.get("reference", {}).items())
     yield "table", _digest(record.get("csv_sha256"))
     yield "record", _link(f"{place.root}figures/{record['id']}.json", f"{record['id']}.json")

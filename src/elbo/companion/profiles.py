@@ -127,7 +127,7 @@ def convert(chapter: Chapter, parameter: Parameter, value: Any, where: str = "-p
         CompanionError: the value is of another type, or the annotation cannot be understood.
     """
     try:
-        annotation = eval(parameter.annotation, {"__builtins__": {}}, _TYPES)  # noqa: S307  (names above only)
+        annotation = eval(parameter.annotation, {"__builtins__": {}}, _TYPES)
     except Exception:
         raise CompanionError(
             f"book/{chapter.key}.md annotates {parameter.name} as {parameter.annotation!r}; "

@@ -88,10 +88,14 @@ def bundle(
         "environment": session.environment(),
     }
     text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False)
-    inside = json.dumps({**record, "table": embedded.pack(table)}, sort_keys=True)  # ASCII: a PDF doubles any other text
+    inside = json.dumps(
+        {**record, "table": embedded.pack(table)}, sort_keys=True
+    )  # ASCII: a PDF doubles any other text
     about = {"Title": id, "Creator": "Carving the ELBO"}
     files = {
-        "svg": _save(fig, "svg", {**about, "Date": None, "Identifier": id, "Description": caption, "Source": inside}).decode(),
+        "svg": _save(
+            fig, "svg", {**about, "Date": None, "Identifier": id, "Description": caption, "Source": inside}
+        ).decode(),
         "pdf": _base64(_save(fig, "pdf", {**about, "CreationDate": None, "Subject": caption, "Keywords": inside})),
         "png": _base64(_save(fig, "png", {**about, "Software": None, "Description": caption, "elbo:record": inside})),
         "csv": table,
@@ -108,11 +112,17 @@ def _check(fig: Figure, id: str, caption: str, alt: str, data: pd.DataFrame, ses
     if not alt.strip():
         raise FigureError(f"figure {id}: alt is empty; say in a sentence what a reader should see")
     if not caption.strip():
-        raise FigureError(f"figure {id}: caption is empty; say which question the figure answers and what the answer is")
+        raise FigureError(
+            f"figure {id}: caption is empty; say which question the figure answers and what the answer is"
+        )
     if not isinstance(data, pd.DataFrame) or data.empty:
-        raise FigureError(f"figure {id}: data must be a pandas DataFrame with at least one row: the numbers that are drawn")
+        raise FigureError(
+            f"figure {id}: data must be a pandas DataFrame with at least one row: the numbers that are drawn"
+        )
     if id in session.published and not _again(session.published[id], _cell()):
-        raise FigureError(f"figure {id}: this id was published before in this chapter; an id belongs to one figure, choose another")
+        raise FigureError(
+            f"figure {id}: this id was published before in this chapter; an id belongs to one figure, choose another"
+        )
     if problem := mismatch(fig, data):
         raise FigureError(f"figure {id}: {problem}")
 

@@ -69,7 +69,11 @@ def environment() -> dict:
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"}
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "LC_ALL": "C"},
         )
     except (OSError, subprocess.CalledProcessError):
         return None

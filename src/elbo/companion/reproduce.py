@@ -29,6 +29,7 @@ from elbo.companion.progress import Display
 
 __all__ = ["Outcome", "Source", "compared", "find", "make_plan", "rerun", "write_files"]
 
+
 @dataclass(frozen=True)
 class Source:
     """A record, where it came from, and the table it names where that is at hand."""
@@ -179,7 +180,9 @@ def _runs(project: Project, id: str) -> Iterator[dict[str, Any]]:
 
 
 def _with_digest(digest: str, texts) -> str | None:
-    return next((text for text in texts if text is not None and hashlib.sha256(text.encode()).hexdigest() == digest), None)
+    return next(
+        (text for text in texts if text is not None and hashlib.sha256(text.encode()).hexdigest() == digest), None
+    )
 
 
 def _small(path: Path) -> str | None:
@@ -190,4 +193,8 @@ def _small(path: Path) -> str | None:
 
 
 def _contents(files: dict[str, Any]) -> list[bytes]:
-    return [files["svg"].encode(), files["json"].encode(), *(base64.b64decode(files[format]) for format in ("pdf", "png"))]
+    return [
+        files["svg"].encode(),
+        files["json"].encode(),
+        *(base64.b64decode(files[format]) for format in ("pdf", "png")),
+    ]

@@ -66,7 +66,9 @@ async def _run_all(
     places = asyncio.Semaphore(jobs)
     terminated = _cancel_on_sigterm()
     state = commit(project.root)
-    context = Context(project, display, timeout, threads=min(threads, cores()) if threads else _threads(jobs), commit=state)
+    context = Context(
+        project, display, timeout, threads=min(threads, cores()) if threads else _threads(jobs), commit=state
+    )
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_run_one(context, plan, places)) for plan in plans]

@@ -116,7 +116,9 @@ def current() -> Session:
         RuntimeError: there is none.
     """
     if _current is None:
-        raise RuntimeError('no chapter has begun: call companion.begin("<chapter key>", globals()) after the parameters cell')
+        raise RuntimeError(
+            'no chapter has begun: call companion.begin("<chapter key>", globals()) after the parameters cell'
+        )
     return _current
 
 

@@ -74,7 +74,9 @@ class EquationChecks(SphinxDirective):
         shown: dict[str, str] = {}
         return [self._chapter(page, found, known, outcomes, shown) for page, found in chapters.items()]
 
-    def _chapter(self, page: str, found: list[str], known: dict, outcomes: Results, shown: dict[str, str]) -> nodes.section:
+    def _chapter(
+        self, page: str, found: list[str], known: dict, outcomes: Results, shown: dict[str, str]
+    ) -> nodes.section:
         section = nodes.section(ids=[f"checks-{page.rsplit('/', 1)[-1]}"])
         title = equations.title(Project(Path(self.env.srcdir)), page)
         section += nodes.title(title, title)
@@ -85,7 +87,13 @@ class EquationChecks(SphinxDirective):
     def _equation(self, label: str, checks: list[Check], outcomes: Results, shown: dict[str, str]) -> list[nodes.Node]:
         number = addnodes.pending_xref("", nodes.inline(), refdomain="math", reftype="eq", reftarget=label, refdoc=self.env.docname,
                                        refexplicit=False, refwarn=True)  # fmt: skip
-        line = nodes.paragraph("", "", nodes.strong("", "", nodes.Text("Equation "), number), ids=[f"check-{label}"], classes=["elbo-check"])
+        line = nodes.paragraph(
+            "",
+            "",
+            nodes.strong("", "", nodes.Text("Equation "), number),
+            ids=[f"check-{label}"],
+            classes=["elbo-check"],
+        )
         line += [nodes.Text(" "), nodes.literal(label, label)]
         blocks: list[nodes.Node] = [line]
         for check in checks:
@@ -99,7 +107,9 @@ class EquationChecks(SphinxDirective):
                 blocks[-1] += [nodes.Text(", "), link]
             else:
                 shown[check.name] = label
-                blocks.append(nodes.literal_block(check.source, check.source, language="python", classes=["elbo-check-source"]))
+                blocks.append(
+                    nodes.literal_block(check.source, check.source, language="python", classes=["elbo-check-source"])
+                )
         return blocks
 
 
@@ -143,7 +153,9 @@ def _resolved(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         if label and (checks := checks_of(app.env).get(label)):
             href = f"{app.builder.get_relative_uri(docname, page)}#check-{label}"
             number = ".".join(map(str, numbers.get(node["ids"][0], ()))) if node["ids"] else ""
-            node["beside"] = mark(checks, results_of(app.env).of(checks), href, number or str(node.get("number") or label))
+            node["beside"] = mark(
+                checks, results_of(app.env).of(checks), href, number or str(node.get("number") or label)
+            )
 
 
 def _purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:

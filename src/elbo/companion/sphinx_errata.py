@@ -32,7 +32,9 @@ class Check(SphinxDirective):
             raise self.error(f"there is no check {name!r}; there are {', '.join(checks)}")
         rows = checks[name]()
         if failed := wrong(rows):
-            raise self.error(f"check {name}: the correction does not give the exact value of {failed}; mend the page or the check")
+            raise self.error(
+                f"check {name}: the correction does not give the exact value of {failed}; mend the page or the check"
+            )
         code, place = excerpt.text(checks[name])
         source = nodes.literal_block(code, code, language="python")
         frame = nodes.container("", table(rows), classes=["elbo-erratum"], ids=[f"erratum-{name}"])
@@ -57,7 +59,9 @@ def table(rows: list) -> nodes.table:
     """Quantity, exact, printed and corrected value of every row."""
     group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in (40, 20, 20, 20)), cols=4)
     group += nodes.thead("", _row(_HEAD))
-    group += nodes.tbody("", *(_row((row.case, _number(row.exact), _number(row.printed), _number(row.corrected))) for row in rows))
+    group += nodes.tbody(
+        "", *(_row((row.case, _number(row.exact), _number(row.printed), _number(row.corrected))) for row in rows)
+    )
     return nodes.table("", group, classes=["elbo-erratum-table"])
 
 

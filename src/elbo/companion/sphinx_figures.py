@@ -29,7 +29,9 @@ __all__ = ["FigureRenderer", "book_of", "caption_nodes", "executed", "published"
 logger = logging.getLogger(__name__)
 COLLECTIONS = {"bib": "bibtex", "ris": "ris", "json": "csl-json"}
 """Citation files, by suffix: of each figure (the first two; its ``.json`` is the record) and of all figures together."""
-_NOT_OURS = "https://github.com/executablebooks/jupyter-book"  # jupyter-book's own, which it configures where a book has none
+_NOT_OURS = (
+    "https://github.com/executablebooks/jupyter-book"  # jupyter-book's own, which it configures where a book has none
+)
 _MARKED = re.compile(r"(?<!\\)\$([^$]+)\$|`([^`]+)`")
 
 
@@ -55,8 +57,15 @@ def _figure(renderer, content: dict, env: BuildEnvironment, line: int | None) ->
     id = content["id"]
     known = published(env)
     if id in known:
-        logger.warning("figure %s is published twice: in %s and in %s", id, known[id]["docname"], env.docname,
-                       location=(env.docname, line), type="elbo", subtype="figure")
+        logger.warning(
+            "figure %s is published twice: in %s and in %s",
+            id,
+            known[id]["docname"],
+            env.docname,
+            location=(env.docname, line),
+            type="elbo",
+            subtype="figure",
+        )
         return []
     record = json.loads(content["files"]["json"])
     known[id] = {"docname": env.docname, "caption": content["caption"], "alt": content["alt"], "record": record}
@@ -65,7 +74,9 @@ def _figure(renderer, content: dict, env: BuildEnvironment, line: int | None) ->
         _write(folder, id, format, base64.b64decode(text) if format in ("pdf", "png") else text.encode())
     image = nodes.image(uri="/" + Path(os.path.relpath(folder / f"{id}.*", env.srcdir)).as_posix(), alt=content["alt"])
     caption = nodes.caption(content["caption"], "", *caption_nodes(content["caption"]))
-    lines = nodes.raw("", legend(record, run_of(env, record["chapter"]), _place(env, record), book_of(env)), format="html")
+    lines = nodes.raw(
+        "", legend(record, run_of(env, record["chapter"]), _place(env, record), book_of(env)), format="html"
+    )
     frame = nodes.container("", image, classes=["elbo-figure-image"])  # scrolls on a narrow screen
     figure = nodes.figure("", frame, caption, nodes.legend("", lines), classes=["elbo-figure"], align="default")
     figure["names"].append(nodes.fully_normalize_name(id))
@@ -98,7 +109,9 @@ def book_of(env: BuildEnvironment) -> citation.Book | None:
     """The book as its ``CITATION.cff`` describes it, at the address that is configured; ``None`` without such a file."""
     repository = (env.config.html_theme_options or {}).get("repository_url") or ""
     try:
-        return citation.Book.read(Path(env.srcdir), env.config.html_baseurl or "", repository if repository != _NOT_OURS else "")
+        return citation.Book.read(
+            Path(env.srcdir), env.config.html_baseurl or "", repository if repository != _NOT_OURS else ""
+        )
     except FileNotFoundError:
         return None
 
@@ -178,9 +191,13 @@ def _write_citations(env: BuildEnvironment, book: citation.Book, folder: Path) -
     records = {id: about["record"] for id, about in sorted(published(env).items())}
     dated = {id: (record, run_of(env, record["chapter"]).get("finished", "")) for id, record in records.items()}
     for suffix, format in COLLECTIONS.items():
-        files = {"figures": list(dated.values())} | ({id: [one] for id, one in dated.items()} if suffix != "json" else {})
+        files = {"figures": list(dated.values())} | (
+            {id: [one] for id, one in dated.items()} if suffix != "json" else {}
+        )
         for name, cited in files.items():
-            (folder / f"{name}.{suffix}").write_text(citation.cite_all(cited, book, format), encoding="utf-8", newline="\n")
+            (folder / f"{name}.{suffix}").write_text(
+                citation.cite_all(cited, book, format), encoding="utf-8", newline="\n"
+            )
 
 
 def setup(app: Sphinx) -> dict:

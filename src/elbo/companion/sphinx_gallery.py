@@ -58,8 +58,13 @@ def _fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for placeholder in list(doctree.findall(gallery)):
         figures = _of(app.env, placeholder["chapter"])
         if not figures:
-            logger.warning("no figure of %s was published, so its gallery is empty", placeholder["chapter"],
-                           location=placeholder, type="elbo", subtype="gallery")
+            logger.warning(
+                "no figure of %s was published, so its gallery is empty",
+                placeholder["chapter"],
+                location=placeholder,
+                type="elbo",
+                subtype="gallery",
+            )
         cards = [_card(app, docname, id, about) for id, about in figures.items()]
         placeholder.replace_self(nodes.container("", *cards, classes=["elbo-gallery"]))
 
@@ -89,8 +94,14 @@ def _check(app: Sphinx, env: BuildEnvironment) -> None:
     shown = {key for keys in _galleries(env).values() for key in keys}
     missing = sorted({about["record"]["chapter"] for about in published(env).values()} - shown)
     for key in missing if shown else []:
-        logger.warning("the figures of %s are in no gallery; add `{elbo-gallery} %s` to %s", key, key,
-                       ", ".join(sorted(_galleries(env))), type="elbo", subtype="gallery")
+        logger.warning(
+            "the figures of %s are in no gallery; add `{elbo-gallery} %s` to %s",
+            key,
+            key,
+            ", ".join(sorted(_galleries(env))),
+            type="elbo",
+            subtype="gallery",
+        )
 
 
 def _purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:

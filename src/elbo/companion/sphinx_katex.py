@@ -62,7 +62,9 @@ def _rendered(translator: HTML5Translator, node: nodes.Element, tex: str, displa
 def visit_math(translator: HTML5Translator, node: nodes.math) -> None:
     """Write a formula of the line as HTML; raises ``SkipNode``, since its text is done with."""
     html = _rendered(translator, node, node.astext(), display=False)
-    translator.body.append(translator.starttag(node, "span", "", CLASS="math notranslate nohighlight") + html + "</span>")
+    translator.body.append(
+        translator.starttag(node, "span", "", CLASS="math notranslate nohighlight") + html + "</span>"
+    )
     raise nodes.SkipNode
 
 

@@ -27,7 +27,13 @@ def json_ld(docname: str, title: str, figures: dict[str, dict], run: dict, book:
         run: of the page, see :func:`elbo.companion.sphinx_figures.run_of`.
     """
     page, date = book.page(docname), run.get("finished", "")
-    whole = {"@type": "Book", "name": book.title, "version": book.version, "datePublished": book.released, "url": book.url}
+    whole = {
+        "@type": "Book",
+        "name": book.title,
+        "version": book.version,
+        "datePublished": book.released,
+        "url": book.url,
+    }
     about = {
         "@context": "https://schema.org",
         "@type": "ScholarlyArticle" if figures else "CreativeWork",

@@ -20,11 +20,19 @@ _BODY = [
     # a role that ARIA has withdrawn, and a list whose children are no list items
     (re.compile(r' role="doc-biblioentry"'), ""),
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
-    (re.compile(r'\s*<script type="text/x-thebe-config">.*?</script>\s*<script>kernelName = [^<]*</script>', re.DOTALL), ""),
+    (
+        re.compile(
+            r'\s*<script type="text/x-thebe-config">.*?</script>\s*<script>kernelName = [^<]*</script>', re.DOTALL
+        ),
+        "",
+    ),
 ]
 _PAGE = [
     (re.compile(r'\s*<script [^>]*src="[^"]*scripts/fontawesome\.js[^"]*"></script>'), ""),
-    (re.compile(r'<div id="pst-primary-sidebar" class'), '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" class'),
+    (
+        re.compile(r'<div id="pst-primary-sidebar" class'),
+        '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" class',
+    ),
 ]
 
 

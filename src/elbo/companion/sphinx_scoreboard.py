@@ -45,13 +45,23 @@ class Scoreboard(SphinxDirective):
 
 def summary(judged: list[Judged], papers: dict[str, str]) -> list[nodes.Node]:
     """How many claims have which verdict, in a line for all and a line for each paper."""
-    lines = [("All claims", judged), *((title, [j for j in judged if j.claim.paper == key]) for key, title in papers.items())]
+    lines = [
+        ("All claims", judged),
+        *((title, [j for j in judged if j.claim.paper == key]) for key, title in papers.items()),
+    ]
     items = []
     for title, part in lines:
         found = ", ".join(f"{count} {verdict}" for verdict, count in scoreboard.counts(part).items() if count)
         small = sum(j.small for j in part)
         hint = f"; {small} of these verdicts from a {_SMALL}" if small else ""
-        items.append(nodes.list_item("", nodes.paragraph("", "", nodes.strong("", f"{title}: "), nodes.Text(f"{len(part)}, of which {found}{hint}."))))
+        items.append(
+            nodes.list_item(
+                "",
+                nodes.paragraph(
+                    "", "", nodes.strong("", f"{title}: "), nodes.Text(f"{len(part)}, of which {found}{hint}.")
+                ),
+            )
+        )
     return [nodes.bullet_list("", *items, classes=["elbo-verdict-counts"])]
 
 
@@ -65,7 +75,13 @@ def card(judged: Judged, figure_page: str = "", to_root: str = "") -> nodes.cont
     claim, slug = judged.claim, judged.verdict.replace(" ", "-")
     said = judged.verdict + (f" · {_SMALL}" if judged.small else "")
     frame = nodes.container("", classes=["elbo-claim", f"elbo-{slug}"], ids=[f"claim-{claim.id}"])
-    frame += nodes.paragraph("", "", nodes.inline("", said, classes=["elbo-verdict"]), nodes.Text(" "), nodes.inline("", claim.where, classes=["elbo-where"]))
+    frame += nodes.paragraph(
+        "",
+        "",
+        nodes.inline("", said, classes=["elbo-verdict"]),
+        nodes.Text(" "),
+        nodes.inline("", claim.where, classes=["elbo-where"]),
+    )
     frame += nodes.paragraph("", "", *caption_nodes(claim.claim), classes=["elbo-said"])
     facts: list[tuple[str, list[nodes.Node]]] = []
     reported = f"{scoreboard.shown(claim.reported, claim.unit)}, " if claim.reported else ""
@@ -85,7 +101,11 @@ def card(judged: Judged, figure_page: str = "", to_root: str = "") -> nodes.cont
 
 
 def _fact(name: str, content: list[nodes.Node]) -> nodes.definition_list_item:
-    blocks = content if content and isinstance(content[0], (nodes.bullet_list, nodes.paragraph)) else [nodes.paragraph("", "", *content)]
+    blocks = (
+        content
+        if content and isinstance(content[0], (nodes.bullet_list, nodes.paragraph))
+        else [nodes.paragraph("", "", *content)]
+    )
     return nodes.definition_list_item("", nodes.term("", name), nodes.definition("", *blocks))
 
 
@@ -98,7 +118,11 @@ def _ours(judged: Judged) -> list[nodes.Node]:
         if len(judged.cases) == 1:
             return [nodes.Text(f"{words}{seeds}.")]
         verdict = f": {case.finding.verdict}" if case.finding else ""
-        items.append(nodes.list_item("", nodes.paragraph("", "", nodes.strong("", case.label), nodes.Text(f"{verdict}. {words}{seeds}."))))
+        items.append(
+            nodes.list_item(
+                "", nodes.paragraph("", "", nodes.strong("", case.label), nodes.Text(f"{verdict}. {words}{seeds}."))
+            )
+        )
     return [nodes.bullet_list("", *items)]
 
 
@@ -185,7 +209,9 @@ def _copy(app: Sphinx, error: Exception | None) -> None:
     """The reference tables that were read, with their records, at ``reference/<chapter>/<table>.{csv,json}`` of the site."""
     if error is not None or app.builder.format != "html" or not hasattr(app, "elbo_judged"):
         return
-    names = {name for one in app.elbo_judged[1] if one.origin and one.origin.kind == "reference" for name in one.origin.parts}
+    names = {
+        name for one in app.elbo_judged[1] if one.origin and one.origin.kind == "reference" for name in one.origin.parts
+    }
     for name in sorted(names):
         target = Path(app.outdir) / "reference" / name
         target.parent.mkdir(parents=True, exist_ok=True)

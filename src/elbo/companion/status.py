@@ -127,11 +127,18 @@ def _equations(app: Sphinx, docname: str) -> list[nodes.Node]:
         said += "How the tests ended is not known to this build: they were not run on exactly this code before it."
     rows: list[list[Cell]] = []
     for page, labels in _in_order(app, found_on):
-        link = nodes.reference("", env.titles[page].astext(), refuri=app.builder.get_relative_uri(docname, page), internal=True)
+        link = nodes.reference(
+            "", env.titles[page].astext(), refuri=app.builder.get_relative_uri(docname, page), internal=True
+        )
         found = [outcomes.of(known[label]) for label in labels if label in known]
-        counts = [str(found.count(outcome)) for outcome in ("passed", "failed")] if outcomes.outcomes else ["not known"] * 2
+        counts = (
+            [str(found.count(outcome)) for outcome in ("passed", "failed")] if outcomes.outcomes else ["not known"] * 2
+        )
         rows.append([[link], str(len(labels)), str(len(found)), *counts])
-    return [nodes.paragraph("", said), *([_table(["chapter", "equations", "with a test", "passed", "failed"], rows)] if rows else [])]
+    return [
+        nodes.paragraph("", said),
+        *([_table(["chapter", "equations", "with a test", "passed", "failed"], rows)] if rows else []),
+    ]
 
 
 def _in_order(app: Sphinx, by_page: dict[str, Any]) -> list[tuple[str, Any]]:

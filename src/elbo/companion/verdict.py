@@ -27,7 +27,11 @@ def describe(source: Source, plan: Plan, unlike: list[Difference]) -> list[str]:
         f"  parameters: {plain(given, 2000) or 'none'}",
         *(f"warning: {one.sentence()}" for one in unlike[:_SHOWN]),
         *([f"warning: and {len(unlike) - _SHOWN} more"] if len(unlike) > _SHOWN else []),
-        *(["no difference to the environment of the record, as far as can be told before the run"] if not unlike else []),
+        *(
+            ["no difference to the environment of the record, as far as can be told before the run"]
+            if not unlike
+            else []
+        ),
     ]
 
 

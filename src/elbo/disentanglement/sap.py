@@ -16,8 +16,7 @@ __all__ = ["Sap", "sap"]
 
 @dataclass(frozen=True)
 class Sap:
-    """``score``: the mean of ``gaps`` ``(K,)``; ``predictability`` ``(D, K)``: squared correlation, or accuracy.
-    """
+    """``score``: the mean of ``gaps`` ``(K,)``; ``predictability`` ``(D, K)``: squared correlation, or accuracy."""
 
     score: float
     gaps: Tensor

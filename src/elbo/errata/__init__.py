@@ -10,6 +10,8 @@ from elbo.errata.common import Row
 __all__ = ["CHECKS", "Row"]
 
 CHECKS = {
-    name.replace("_", "-"): getattr(module, name) for module in (bound, data_set, beta, papers) for name in module.__all__
+    name.replace("_", "-"): getattr(module, name)
+    for module in (bound, data_set, beta, papers)
+    for name in module.__all__
 }
 """Name of an erratum to its check."""

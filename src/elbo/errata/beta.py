@@ -11,7 +11,13 @@ from scipy import optimize
 from elbo.densities import mvn_kl
 from elbo.errata.common import GRID, Row, integrate, log_normal
 
-__all__ = ["correlation_of_codes", "isotropic_prior_has_no_axes", "kl_of_isotropic_gaussians", "not_a_prior_variance", "not_a_proportion"]
+__all__ = [
+    "correlation_of_codes",
+    "isotropic_prior_has_no_axes",
+    "kl_of_isotropic_gaussians",
+    "not_a_prior_variance",
+    "not_a_proportion",
+]
 
 DIM = 3
 CASES = {"variance 1/4": (0.25, 0.0), "variance 4": (4.0, 0.0), "variance 1, every mean moved by 1": (1.0, 1.0)}
@@ -53,7 +59,12 @@ def not_a_prior_variance() -> list[Row]:
     return [
         Row("variance of the best q", math.exp(log_v), noise / w**2, variance),
         Row("mean of the best q", mean, x / w, variance * w * x / (beta * noise)),
-        Row("prior variance that would give this variance", 1 / (math.exp(-log_v) - w**2 / noise), "positive", 1 / (1 / variance - w**2 / noise)),
+        Row(
+            "prior variance that would give this variance",
+            1 / (math.exp(-log_v) - w**2 / noise),
+            "positive",
+            1 / (1 / variance - w**2 / noise),
+        ),
     ]
 
 
@@ -65,7 +76,9 @@ def correlation_of_codes() -> list[Row]:
     density = sum(np.exp(log_normal(z1, m[0], variance) + log_normal(z2, m[1], variance)) for m in mean) / len(mean)
     density /= density.sum()
     exact = (density * z1 * z2).sum() / (density * z1**2).sum()
-    return [Row("correlation of the two coordinates over the codes of the data set", exact, 0.0, 1.0 / (1.0 + variance))]
+    return [
+        Row("correlation of the two coordinates over the codes of the data set", exact, 0.0, 1.0 / (1.0 + variance))
+    ]
 
 
 def isotropic_prior_has_no_axes() -> list[Row]:
@@ -74,4 +87,6 @@ def isotropic_prior_has_no_axes() -> list[Row]:
     turn = torch.tensor([[1.0, -1.0], [1.0, 1.0]], dtype=torch.float64) / math.sqrt(2)
     zero, one = torch.zeros(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
     change = mvn_kl(turn @ mean, turn @ cov @ turn.T, zero, one) - mvn_kl(mean, cov, zero, one)
-    return [Row("change of the divergence when the code is turned by 45 degrees (nats)", change.item(), "positive", 0.0)]
+    return [
+        Row("change of the divergence when the code is turned by 45 degrees (nats)", change.item(), "positive", 0.0)
+    ]

@@ -74,8 +74,18 @@ def sign_of_the_entropy() -> list[Row]:
     q = np.exp(LOG_Q)
     joint_term = integrate(q * LOG_JOINT)
     return [
-        Row("entropy of q (nats)", integrate(np.where(q > 0, -q * LOG_Q, 0)), integrate(q * LOG_Q), 0.5 * math.log(2 * math.pi * math.e * 0.25)),
-        Row("ELBO = E[log p(x, z)] ∓ entropy", integrate(q * (LOG_JOINT - LOG_Q)), joint_term - _entropy(0.25), joint_term + _entropy(0.25)),
+        Row(
+            "entropy of q (nats)",
+            integrate(np.where(q > 0, -q * LOG_Q, 0)),
+            integrate(q * LOG_Q),
+            0.5 * math.log(2 * math.pi * math.e * 0.25),
+        ),
+        Row(
+            "ELBO = E[log p(x, z)] ∓ entropy",
+            integrate(q * (LOG_JOINT - LOG_Q)),
+            joint_term - _entropy(0.25),
+            joint_term + _entropy(0.25),
+        ),
     ]
 
 
@@ -91,7 +101,12 @@ def entropy_rewards_spreading() -> list[Row]:
     best = math.exp(optimize.minimize_scalar(minus_elbo, bounds=(-3, 1), method="bounded", options={"xatol": 1e-9}).x)
     return [
         Row("change of the entropy when q becomes twice as wide (nats)", wide - narrow, "negative", math.log(2)),
-        Row("standard deviation of the best q; without the entropy it would be 0", best, None, math.sqrt(POSTERIOR_VARIANCE)),
+        Row(
+            "standard deviation of the best q; without the entropy it would be 0",
+            best,
+            None,
+            math.sqrt(POSTERIOR_VARIANCE),
+        ),
     ]
 
 

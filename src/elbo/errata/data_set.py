@@ -51,7 +51,9 @@ def stray_sum() -> list[Row]:
 def divergence_of_the_average() -> list[Row]:
     """The last term of the surgery: the divergence of the averaged posterior, not the averaged divergence."""
     index = Q / Q.sum(0)  # q(n | z)
-    conditional_entropy = integrate(AGGREGATE * -np.where(index > 0, index * np.log(np.where(index > 0, index, 1)), 0).sum(0))
+    conditional_entropy = integrate(
+        AGGREGATE * -np.where(index > 0, index * np.log(np.where(index > 0, index, 1)), 0).sum(0)
+    )
     information = math.log(N) - conditional_entropy
     exact = integrate(AGGREGATE * (np.log(AGGREGATE) - LOG_PRIOR))
     return [Row("marginal KL (nats)", exact, _prior_kl().mean(), _prior_kl().mean() - information)]

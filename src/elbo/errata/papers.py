@@ -57,11 +57,25 @@ def ceiling_of_unit_variance() -> list[Row]:
     axis = np.linspace(-1, 1, 201)
     z1, z2 = np.meshgrid(axis, axis)
     largest = (log_normal(z1, 0, 1) + log_normal(z2, 0, 1)).max()
-    return [Row("largest log predictive density (nats); printed: the lower end of the figure's axis", float(largest), -1.4, -math.log(2 * math.pi))]
+    return [
+        Row(
+            "largest log predictive density (nats); printed: the lower end of the figure's axis",
+            float(largest),
+            -1.4,
+            -math.log(2 * math.pi),
+        )
+    ]
 
 
 def misplaced_weight() -> list[Row]:
     """Minibatch stratified sampling, four of a thousand data: the weight of the second code's own posterior must be 1/N."""
     like = torch.zeros(1, dtype=torch.float64)
     printed, corrected = (batch_log_weights(kind, 4, 1000, like).exp() for kind in ("misplaced", "stratified"))
-    return [Row("weight of a code's own posterior (second of the batch)", 1 / 1000, printed[1, 1].item(), corrected[1, 1].item())]
+    return [
+        Row(
+            "weight of a code's own posterior (second of the batch)",
+            1 / 1000,
+            printed[1, 1].item(),
+            corrected[1, 1].item(),
+        )
+    ]

@@ -69,8 +69,19 @@ def scores(table: pd.DataFrame) -> Figure:
         kept = part.dropna(subset=["reference_mean"])
         if len(kept):
             low = kept["reference_row"]
-            axes.errorbar(kept["reference_mean"], low, xerr=2 * kept["reference_se"], fmt="none", ecolor=style.GREY, linewidth=0.8)
-            axes.scatter(kept["reference_mean"], low, c="white", edgecolors=style.GREY, marker="D", s=14, linewidths=0.9, zorder=3)
+            axes.errorbar(
+                kept["reference_mean"], low, xerr=2 * kept["reference_se"], fmt="none", ecolor=style.GREY, linewidth=0.8
+            )
+            axes.scatter(
+                kept["reference_mean"],
+                low,
+                c="white",
+                edgecolors=style.GREY,
+                marker="D",
+                s=14,
+                linewidths=0.9,
+                zorder=3,
+            )
         chance = part["chance"].iloc[0]
         style.guide(axes.axvline(chance, **style.GUIDE))
         axes.annotate("chance", (chance, len(part) - 0.55), xytext=(3, 0), textcoords="offset points", fontsize=8,
@@ -127,13 +138,20 @@ def proxies(readings: pd.DataFrame) -> Figure:
 def over_training(table: pd.DataFrame) -> Figure:
     """Score and mutual information gap of every model of the reference run over the images it has seen."""
     figure, (panels,) = style.new(1, 2, height=2.8, gridspec_kw={"wspace": 0.12})
-    titles = {"score": ("Higgins' score, fitted classifier", "fraction of votes"), "mig": ("mutual information gap", "fraction")}
-    looks = {low: look for low, look in zip(sorted(table["beta"].unique()), ((PRIOR, "--"), (BETA, "-"), ("#444444", ":")))}
+    titles = {
+        "score": ("Higgins' score, fitted classifier", "fraction of votes"),
+        "mig": ("mutual information gap", "fraction"),
+    }
+    looks = {
+        low: look for low, look in zip(sorted(table["beta"].unique()), ((PRIOR, "--"), (BETA, "-"), ("#444444", ":")))
+    }
     for axes, (column, (title, unit)) in zip(panels, titles.items()):
         labels = []
         for (beta, _), line in table.groupby(["beta", "seed"]):
             colour, dash = looks[beta]
-            axes.plot(line["thousands"], line[column], color=colour, linestyle=dash, linewidth=1, marker=".", markersize=4)
+            axes.plot(
+                line["thousands"], line[column], color=colour, linestyle=dash, linewidth=1, marker=".", markersize=4
+            )
         for beta, (colour, _) in looks.items():
             last = table[(table["beta"] == beta) & (table["samples"] == table["samples"].max())]
             labels.append((last["thousands"].iloc[0], last[column].mean(), f"beta = {beta:g}", colour))
@@ -158,7 +176,14 @@ def factor_responses(table: pd.DataFrame) -> Figure:
         style.images(row[0], maps, columns=3, gap=2, cmap="PuOr", vmin=-bound, vmax=bound)
         for rank, latent in enumerate(place.drop_duplicates("rank")["latent"]):
             where = ((rank % 3) * (side + 2) - 0.5, (rank // 3) * (side + 2) - 0.6)
-            row[0].text(*where, f"z{latent} {shapes[rank % 5][1]}", fontsize=8, color=colours[rank % 5], va="bottom", fontweight="bold")
+            row[0].text(
+                *where,
+                f"z{latent} {shapes[rank % 5][1]}",
+                fontsize=8,
+                color=colours[rank % 5],
+                va="bottom",
+                fontweight="bold",
+            )
         for (rank, latent), lines in part.groupby(["rank", "latent"]):
             colour, marker = colours[rank % 5], shapes[rank % 5][0]
             scale = lines[lines["factor"] == "scale"]
@@ -200,4 +225,3 @@ def traversals(table: pd.DataFrame, side: int) -> Figure:
 def _representation(name: str) -> str:
     looks = {"VAE (": "vae", "beta-VAE": "beta-vae", "PCA": "pca", "ICA": "ica"}
     return next((style.COLOUR[look] for start, look in looks.items() if name.startswith(start)), style.GREY)
-

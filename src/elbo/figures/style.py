@@ -19,8 +19,19 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
 __all__ = [
-    "COLOUR", "GUIDE", "LINE", "MARKER", "REFERENCE", "TOGETHER", "WIDTH",
-    "band", "end_labels", "guide", "images", "new", "panel",
+    "COLOUR",
+    "GUIDE",
+    "LINE",
+    "MARKER",
+    "REFERENCE",
+    "TOGETHER",
+    "WIDTH",
+    "band",
+    "end_labels",
+    "guide",
+    "images",
+    "new",
+    "panel",
 ]
 
 WIDTH = 7.4
@@ -121,7 +132,9 @@ _RC = {
 }
 
 
-def new(rows: int = 1, cols: int = 1, *, height: float | None = None, width: float = WIDTH, **subplots) -> tuple[Figure, np.ndarray]:
+def new(
+    rows: int = 1, cols: int = 1, *, height: float | None = None, width: float = WIDTH, **subplots
+) -> tuple[Figure, np.ndarray]:
     """A figure in the book's look and its ``(rows, cols)`` array of axes.
 
     Args:
@@ -133,7 +146,9 @@ def new(rows: int = 1, cols: int = 1, *, height: float | None = None, width: flo
         ValueError: more than six panels were asked for (pass images to :func:`images` instead).
     """
     if rows * cols > 6:
-        raise ValueError(f"{rows} x {cols} panels: a figure answers one question in at most six; use style.images for tiles")
+        raise ValueError(
+            f"{rows} x {cols} panels: a figure answers one question in at most six; use style.images for tiles"
+        )
     apply()
     figure = Figure(figsize=(width, height or 2.6 * rows), layout="constrained")
     return figure, figure.subplots(rows, cols, squeeze=False, **subplots)
@@ -176,8 +191,17 @@ def end_labels(axes: Axes, labels: Sequence[tuple[float, float, str, str]], *, g
         heights[i] = min(heights[i], heights[i + 1] - gap)
     beside = blended_transform_factory(axes.transData, axes.transAxes)
     for height, (_, x, text, colour) in zip(heights, placed):
-        axes.annotate(text, (x, height), xycoords=beside, xytext=(5, 0), textcoords="offset points", color=colour,
-                      va="center", fontsize=8, annotation_clip=False)
+        axes.annotate(
+            text,
+            (x, height),
+            xycoords=beside,
+            xytext=(5, 0),
+            textcoords="offset points",
+            color=colour,
+            va="center",
+            fontsize=8,
+            annotation_clip=False,
+        )
     axes.set_ylim(low, high)
 
 
@@ -187,7 +211,9 @@ def panel(axes: Axes, title: str, xlabel: str = "", ylabel: str = "") -> Axes:
     return axes
 
 
-def images(axes: Axes, tiles: np.ndarray, *, columns: int, gap: int = 1, cmap: str = "gray", vmin: float = 0, vmax: float = 1) -> None:
+def images(
+    axes: Axes, tiles: np.ndarray, *, columns: int, gap: int = 1, cmap: str = "gray", vmin: float = 0, vmax: float = 1
+) -> None:
     """Show ``tiles`` of shape ``(count, rows, cols)`` or ``(count, rows, cols, 3)`` in a grid, row by row, on one image.
 
     The gap between tiles is white. Values outside ``[vmin, vmax]`` are clipped by the colour map.

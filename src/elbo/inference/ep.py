@@ -25,8 +25,18 @@ from torch import Tensor
 
 from elbo.densities import LOG_2PI, mvn_log_prob
 
-__all__ = ["Fit", "Sites", "Tilted", "cavities", "clutter_sites", "gaussian_sites", "linear_sites", "probit_sites",
-           "quadrature_sites", "run"]
+__all__ = [
+    "Fit",
+    "Sites",
+    "Tilted",
+    "cavities",
+    "clutter_sites",
+    "gaussian_sites",
+    "linear_sites",
+    "probit_sites",
+    "quadrature_sites",
+    "run",
+]
 
 
 class Sites(NamedTuple):
@@ -137,9 +147,7 @@ def run(
     return Fit(mean, cov, log_evidence, sites, change, skipped, converged)
 
 
-def cavities(
-    prior: Sites, sites: Sites, power: float = 1.0
-) -> tuple[Tensor, Tensor, Tensor]:
+def cavities(prior: Sites, sites: Sites, power: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     r"""The approximation without each site in turn, :math:`Q - \eta Q_n`: means, covariances, and which are proper.
 
     An improper cavity (its precision is not positive definite) is returned as a standard Gaussian and marked ``False``.
@@ -257,7 +265,9 @@ def _matched_sites(
     mean, cov, proper = cavities(prior, sites, power)
     _, new_mean, new_cov = tilted(mean, cov, power)
     if not (new_mean[proper].isfinite().all() and new_cov[proper].isfinite().all()):
-        raise ValueError("the tilted moments are not finite; look in the data for nan or for values without probability")
+        raise ValueError(
+            "the tilted moments are not finite; look in the data for nan or for values without probability"
+        )
     if diagonal:
         new_cov = torch.diag_embed(new_cov.diagonal(dim1=-2, dim2=-1))
     proper = proper & _positive(new_cov)
@@ -271,8 +281,9 @@ def _matched_sites(
 def _damped(prior: Sites, sites: Sites, target: Sites, damping: float) -> Sites:
     """Move towards the target; halve the step while the sum would not be a distribution."""
     for _ in range(40):
-        moved = Sites(torch.lerp(sites.shift, target.shift, damping),
-                      torch.lerp(sites.precision, target.precision, damping))
+        moved = Sites(
+            torch.lerp(sites.shift, target.shift, damping), torch.lerp(sites.precision, target.precision, damping)
+        )
         if _positive(_total(prior, moved).precision):
             return moved
         damping /= 2
@@ -305,8 +316,11 @@ def _moments(natural: Sites) -> tuple[Tensor, Tensor]:
 def _proper_moments(natural: Sites) -> tuple[Tensor, Tensor, Tensor]:
     proper = _positive(natural.precision)
     eye = torch.eye(natural.shift.shape[-1], dtype=natural.shift.dtype, device=natural.shift.device)
-    mean, cov = _moments(Sites(torch.where(proper[:, None], natural.shift, 0.0),
-                               torch.where(proper[:, None, None], natural.precision, eye)))
+    mean, cov = _moments(
+        Sites(
+            torch.where(proper[:, None], natural.shift, 0.0), torch.where(proper[:, None, None], natural.precision, eye)
+        )
+    )
     return mean, cov, proper
 
 
@@ -340,4 +354,6 @@ def _check(damping: float, power: float, diagonal: bool, prior_cov: Tensor, num_
     if num_sites < 1:
         raise ValueError(f"num_sites must be at least 1, got {num_sites}")
     if diagonal and not torch.equal(prior_cov, torch.diag(prior_cov.diagonal())):
-        raise ValueError("a diagonal approximation needs a diagonal prior_cov; pass diagonal=False or put it into a site")
+        raise ValueError(
+            "a diagonal approximation needs a diagonal prior_cov; pass diagonal=False or put it into a site"
+        )

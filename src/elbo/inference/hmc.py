@@ -21,8 +21,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Chain", "Draws", "StepSize", "Transition", "adapt", "leapfrog", "sample", "start", "start_adaptation",
-           "step"]
+__all__ = [
+    "Chain",
+    "Draws",
+    "StepSize",
+    "Transition",
+    "adapt",
+    "leapfrog",
+    "sample",
+    "start",
+    "start_adaptation",
+    "step",
+]
 
 LogProb = Callable[[Tensor], Tensor]
 Generators = torch.Generator | Sequence[torch.Generator]
@@ -106,9 +116,7 @@ def start(log_prob: LogProb, initial: Tensor) -> Chain:
     return state
 
 
-def leapfrog(
-    log_prob: LogProb, state: Chain, momentum: Tensor, step_size: Tensor, steps: int
-) -> tuple[Chain, Tensor]:
+def leapfrog(log_prob: LogProb, state: Chain, momentum: Tensor, step_size: Tensor, steps: int) -> tuple[Chain, Tensor]:
     r"""Follow Hamilton's equations for :math:`H(z, r) = -\log p(z) + \tfrac12 r^\top r` by ``steps`` leapfrogs.
 
     .. math:: r \leftarrow r + \tfrac\epsilon2 \nabla\log p(z), \quad z \leftarrow z + \epsilon r, \quad
@@ -286,8 +294,9 @@ def _first_step_size(log_prob: LogProb, state: Chain, generator: Generators) -> 
     return step_size
 
 
-def _check(draws: int, warmup: int, leapfrog_steps: int, thin: int, step_size: float | None,
-           target_accept: float) -> None:
+def _check(
+    draws: int, warmup: int, leapfrog_steps: int, thin: int, step_size: float | None, target_accept: float
+) -> None:
     if min(draws, leapfrog_steps, thin) < 1 or warmup < 0:
         raise ValueError("draws, leapfrog_steps and thin must be at least 1 and warmup at least 0")
     if step_size is not None and not step_size > 0:

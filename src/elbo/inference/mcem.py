@@ -27,8 +27,18 @@ from elbo.training import keyed_generator, make_optimiser
 
 __all__ = ["mcem"]
 
-HISTORY = ["seed", "latent_dim", "beta", "samples", "split", "log_evidence", "se", "effective_size", "acceptance",
-           "step_size"]
+HISTORY = [
+    "seed",
+    "latent_dim",
+    "beta",
+    "samples",
+    "split",
+    "log_evidence",
+    "se",
+    "effective_size",
+    "acceptance",
+    "step_size",
+]
 
 
 def mcem(

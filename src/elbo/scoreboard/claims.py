@@ -44,7 +44,21 @@ _MAY = {
     "rising": {"standard_errors", "falling"},
     "peaked": {"standard_errors"},
 }
-_FIELDS = {"id", "paper", "where", "claim", "known", "note", "reported", "unit", "ours", "rule", "exact", "remark", "not_attempted"}
+_FIELDS = {
+    "id",
+    "paper",
+    "where",
+    "claim",
+    "known",
+    "note",
+    "reported",
+    "unit",
+    "ours",
+    "rule",
+    "exact",
+    "remark",
+    "not_attempted",
+}
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 
 
@@ -123,20 +137,29 @@ def load(path: Path) -> tuple[dict[str, str], list[Claim]]:
 def _claim(entry: Mapping, papers: Mapping) -> Claim:
     id = str(entry.get("id", entry))
     if unknown := set(entry) - _FIELDS:
-        raise ClaimError(f"{id}: unknown field {', '.join(sorted(unknown))}; the fields are {', '.join(sorted(_FIELDS))}")
+        raise ClaimError(
+            f"{id}: unknown field {', '.join(sorted(unknown))}; the fields are {', '.join(sorted(_FIELDS))}"
+        )
     if missing := {"id", "paper", "where", "claim", "known"} - set(entry):
         raise ClaimError(f"{id}: {', '.join(sorted(missing))} missing")
     _require(id, _ID.fullmatch(id), "use lower-case letters, digits and single hyphens for an id")
     _require(id, entry["paper"] in papers, f"paper {entry['paper']!r} is not among {', '.join(papers)}")
     _require(id, entry["known"] in KNOWN, f"known: {entry['known']!r} is not one of {', '.join(KNOWN)}")
-    _require(id, entry["known"] != "recollection" or "reported" not in entry, "a recollected number is not printed; leave `reported` out")
+    _require(
+        id,
+        entry["known"] != "recollection" or "reported" not in entry,
+        "a recollected number is not printed; leave `reported` out",
+    )
     _require(id, ("not_attempted" in entry) != ("ours" in entry), "give either `ours` or `not_attempted`")
     sources = tuple(_source(id, source) for source in entry.get("ours", []))
     rule = entry.get("rule")
     if rule is not None:
         _check_rule(id, rule, sources, "reported" in entry)
     reported = entry.get("reported")
-    texts = {name: " ".join(str(entry.get(name, "")).split()) for name in ("where", "claim", "note", "remark", "not_attempted")}
+    texts = {
+        name: " ".join(str(entry.get(name, "")).split())
+        for name in ("where", "claim", "note", "remark", "not_attempted")
+    }
     return Claim(
         id=id,
         paper=entry["paper"],
@@ -159,10 +182,20 @@ def _source(id: str, entry: Mapping) -> Source:
     for name, spec in entry["read"].items():
         if set(spec) & set(DERIVED):
             ((operation, others),) = spec.items()
-            _require(id, len(others) == 2 and set(others) <= set(names), f"{name}: {operation} takes two readings named before it")
+            _require(
+                id,
+                len(others) == 2 and set(others) <= set(names),
+                f"{name}: {operation} takes two readings named before it",
+            )
         else:
-            _require(id, set(spec) <= KEYS, f"{name}: unknown {', '.join(sorted(set(spec) - KEYS))}; a reading has {', '.join(sorted(KEYS))}")
-            _require(id, {"column", "error"} <= set(spec), f"{name}: name a column and its error (none, sem, or a column)")
+            _require(
+                id,
+                set(spec) <= KEYS,
+                f"{name}: unknown {', '.join(sorted(set(spec) - KEYS))}; a reading has {', '.join(sorted(KEYS))}",
+            )
+            _require(
+                id, {"column", "error"} <= set(spec), f"{name}: name a column and its error (none, sem, or a column)"
+            )
             _require(id, spec.get("take", "mean") in TAKE, f"{name}: take is one of {', '.join(TAKE)}")
             _require(id, set(spec.get("at", {}).values()) <= {"min", "max"}, f"{name}: at takes min or max")
         names.append(name)
@@ -173,12 +206,22 @@ def _check_rule(id: str, rule: Mapping, sources: tuple[Source, ...], reported: b
     _require(id, len(rule) == 1 and set(rule) <= set(RULES), f"a rule is one of {', '.join(RULES)}")
     ((name, arguments),) = rule.items()
     needs = _NEEDS[name]
-    _require(id, needs <= set(arguments) <= needs | _MAY.get(name, set()), f"rule {name} takes {', '.join(sorted(needs | _MAY.get(name, set())))}")
-    _require(id, arguments.get("to") != "paper" or reported, "the rule compares with the paper, but `reported` is missing")
+    _require(
+        id,
+        needs <= set(arguments) <= needs | _MAY.get(name, set()),
+        f"rule {name} takes {', '.join(sorted(needs | _MAY.get(name, set())))}",
+    )
+    _require(
+        id, arguments.get("to") != "paper" or reported, "the rule compares with the paper, but `reported` is missing"
+    )
     used = arguments.get("numbers") or [arguments.get("number") or arguments.get("series")]
     used = [*used, *arguments.get("of", [])]
     for source in sources:
-        _require(id, set(used) <= set(source.read), f"the rule asks for {', '.join(used)}, which {source.table} does not read")
+        _require(
+            id,
+            set(used) <= set(source.read),
+            f"the rule asks for {', '.join(used)}, which {source.table} does not read",
+        )
         series = [n for n in used if "along" in source.read[n]]
         _require(id, bool(series) == (name in ("rising", "peaked")), "`along` is for the rules rising and peaked")
 

@@ -115,7 +115,9 @@ def _number(spec: Mapping, rows: pd.DataFrame, origin: Origin) -> Number:
     value = values[0] if take is None else TAKE[take](values)
     if not math.isfinite(value):
         raise Missing(f"{spec['column']} has no finite value")
-    return Number(float(value) * scale, _error(spec, rows, values, value) * scale, _seeds(spec.get("seeds"), rows, origin))
+    return Number(
+        float(value) * scale, _error(spec, rows, values, value) * scale, _seeds(spec.get("seeds"), rows, origin)
+    )
 
 
 def _error(spec: Mapping, rows: pd.DataFrame, values: np.ndarray, value: float) -> float:
@@ -126,7 +128,9 @@ def _error(spec: Mapping, rows: pd.DataFrame, values: np.ndarray, value: float) 
         return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
     columns = error if isinstance(error, list) else [error]
     parts = np.array([_numbers(rows, name) for name in columns])
-    errors = np.where(np.isnan(parts).all(0), np.nan, np.sqrt(np.nansum(parts**2, 0)))  # one seed has no error over seeds
+    errors = np.where(
+        np.isnan(parts).all(0), np.nan, np.sqrt(np.nansum(parts**2, 0))
+    )  # one seed has no error over seeds
     if take == "mean":
         return float(errors.mean())
     return float(errors[{"first": 0, "last": -1}.get(take, int(np.abs(values - value).argmin()))])

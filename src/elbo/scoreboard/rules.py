@@ -27,7 +27,19 @@ from typing import NamedTuple
 
 from elbo.scoreboard.reading import Number, Series
 
-__all__ = ["NOT", "NOT_ATTEMPTED", "NOT_RUN", "PARTLY", "REPRODUCED", "RULES", "Finding", "combine", "criterion", "decide", "shown"]
+__all__ = [
+    "NOT",
+    "NOT_ATTEMPTED",
+    "NOT_RUN",
+    "PARTLY",
+    "REPRODUCED",
+    "RULES",
+    "Finding",
+    "combine",
+    "criterion",
+    "decide",
+    "shown",
+]
 
 REPRODUCED, PARTLY, NOT = "reproduced", "partly", "not reproduced"
 NOT_ATTEMPTED, NOT_RUN = "not attempted", "not run in this build"
@@ -70,7 +82,9 @@ def shown(number: Number, unit: str = "") -> str:
         text = f"{value:.4g}"
     else:
         digits = max(0, 1 - math.floor(math.log10(error)))
-        text = f"{value:.{min(digits, 8)}f} ± {error:.{min(digits, 8)}f}" if digits <= 8 else f"{value:.4g} ± {error:.1g}"
+        text = (
+            f"{value:.{min(digits, 8)}f} ± {error:.{min(digits, 8)}f}" if digits <= 8 else f"{value:.4g} ± {error:.1g}"
+        )
     text = re.sub(r"e([-+])0*", r"e\1", text)
     text = re.sub(r"(?<!e)-", "\N{MINUS SIGN}", text)
     return f"{text} {unit}".strip()
@@ -104,7 +118,9 @@ def criterion(rule: Mapping, unit: str = "", noisy: bool = True) -> str:
         return f"Reproduced if the two differ by no more than {far}, partly up to twice that."
     if name == "rising":
         way = "falls" if a.get("falling") else "rises"
-        return f"Reproduced if “{a['series']}” {way} from each to the next{errors}, partly if from the first to the last."
+        return (
+            f"Reproduced if “{a['series']}” {way} from each to the next{errors}, partly if from the first to the last."
+        )
     return f"Reproduced if “{a['series']}” is largest in the interior and above both ends{errors}{less}."
 
 
@@ -153,7 +169,10 @@ def _agree(a: Mapping, numbers: Mapping, paper: Number | None, unit: str) -> Fin
     allowed = max(a.get("standard_errors", 3) * difference.error, a.get("within", 0.0))
     distance = abs(difference.value)
     verdict = REPRODUCED if distance <= allowed else PARTLY if distance <= 2 * allowed else NOT
-    return Finding(verdict, f"{a['numbers'][0]} {shown(first)}, {a['numbers'][1]} {shown(second, unit)}, a difference of {shown(difference, _points(unit))}")
+    return Finding(
+        verdict,
+        f"{a['numbers'][0]} {shown(first)}, {a['numbers'][1]} {shown(second, unit)}, a difference of {shown(difference, _points(unit))}",
+    )
 
 
 def _rising(a: Mapping, numbers: Mapping, paper: Number | None, unit: str) -> Finding:
@@ -213,4 +232,8 @@ def _with(value: float, unit: str) -> str:
 
 
 def _series_words(name: str, series: Series, unit: str) -> str:
-    return f"{name}: " + ", ".join(f"{shown(n)} at {x:g}" for x, n in zip(series.x, series.numbers)) + (f" ({unit})" if unit else "")
+    return (
+        f"{name}: "
+        + ", ".join(f"{shown(n)} at {x:g}" for x, n in zip(series.x, series.numbers))
+        + (f" ({unit})" if unit else "")
+    )

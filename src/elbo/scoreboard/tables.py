@@ -73,7 +73,11 @@ class Tables:
         if absent := [one for one, table in tables.items() if table is None]:
             raise Missing(f"there is no reference table {chapter}/{' nor '.join(absent)}")
         records = [reference.record(chapter, one) for one in tables]
-        about = {**records[0], "commit": _together(records, "commit"), "dirty": any(one.get("dirty") for one in records)}
+        about = {
+            **records[0],
+            "commit": _together(records, "commit"),
+            "dirty": any(one.get("dirty") for one in records),
+        }
         return pd.concat(tables.values(), ignore_index=True), _origin("reference", name, "", about, {})
 
     def _figure(self, id: str) -> tuple[pd.DataFrame, Origin]:

@@ -127,9 +127,7 @@ class Adam:
             )
 
 
-def make_optimiser(
-    name: str | Adagrad | Adam, learning_rate: float | Sequence[float] | None = None
-) -> Adagrad | Adam:
+def make_optimiser(name: str | Adagrad | Adam, learning_rate: float | Sequence[float] | None = None) -> Adagrad | Adam:
     """The optimiser of a name, ``"adagrad"`` or ``"adam"``; ``None`` takes its default learning rate.
 
     An :class:`Adagrad` or :class:`Adam` is taken as it is, with its own learning rate.

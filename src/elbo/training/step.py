@@ -54,9 +54,7 @@ def _autograd(loss: Loss) -> Callable[..., tuple[Params, Tensor]]:
         with torch.enable_grad():
             leaves = {name: param.detach().requires_grad_() for name, param in params.items()}
             values = together(leaves, x, noise, scalars)
-            grads = torch.autograd.grad(
-                values.sum(), list(leaves.values()), allow_unused=True, materialize_grads=True
-            )
+            grads = torch.autograd.grad(values.sum(), list(leaves.values()), allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, grads)), values.detach()
 
     return gradients

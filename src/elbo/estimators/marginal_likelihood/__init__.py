@@ -23,9 +23,9 @@ from elbo.estimators.marginal_likelihood.annealing import (
 )
 from elbo.estimators.marginal_likelihood.breakdown import Breakdown, reciprocal_breakdown
 from elbo.estimators.marginal_likelihood.evidence import Evidence, Gaussian
-from elbo.estimators.marginal_likelihood.weighted import importance
 from elbo.estimators.marginal_likelihood.of_model import model_evidence
 from elbo.estimators.marginal_likelihood.posterior import fitted_importance, gelfand_dey
+from elbo.estimators.marginal_likelihood.weighted import importance
 
 __all__ = [
     "Bracket",

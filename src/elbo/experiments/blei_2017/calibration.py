@@ -50,8 +50,9 @@ def probit_cavi(design: Tensor, labels: Tensor, prior_var: float, sweeps: int = 
     return mean, 1 / precision.diagonal()
 
 
-def calibration(simulations: int, seed: int, draws: int = 31, bins: int = 8, n: int = 12,
-                prior_var: float = 1.0) -> pd.DataFrame:
+def calibration(
+    simulations: int, seed: int, draws: int = 31, bins: int = 8, n: int = 12, prior_var: float = 1.0
+) -> pd.DataFrame:
     """Rank histograms of HMC, EP and mean-field coordinate ascent on the same simulated data sets.
 
     Returns:
@@ -66,9 +67,14 @@ def calibration(simulations: int, seed: int, draws: int = 31, bins: int = 8, n: 
     labels = torch.where(truth @ design.T + torch.randn(simulations, n, **kind) > 0, 1.0, -1.0).double()
 
     chains = hmc.sample(
-        lambda w: probit_log_joint(w, design, labels, prior_var), torch.zeros_like(truth), draws=draws, warmup=150,
+        lambda w: probit_log_joint(w, design, labels, prior_var),
+        torch.zeros_like(truth),
+        draws=draws,
+        warmup=150,
         leapfrog_steps=6,
-        thin=8, generator=generator, shared_step_size=False,
+        thin=8,
+        generator=generator,
+        shared_step_size=False,
     )
     prior = torch.zeros(2).double(), prior_var * torch.eye(2).double()
     fits = [ep.run(ep.probit_sites(design, y), *prior, n, tol=1e-6) for y in labels]
@@ -89,6 +95,14 @@ def _histogram(law: str, ranks: Tensor, draws: int, bins: int) -> pd.DataFrame:
         raise ValueError(f"bins must divide the {draws + 1} possible ranks, got {bins}")
     count = torch.bincount(ranks * bins // (draws + 1), minlength=bins).numpy()
     low, high = stats.binom.ppf([0.005, 0.995], len(ranks), 1 / bins)
-    return pd.DataFrame({"law": law, "bin": range(bins), "count": count, "expected": len(ranks) / bins, "low": low,
-                         "high": high,
-                         "p_value": stats.chisquare(count).pvalue})
+    return pd.DataFrame(
+        {
+            "law": law,
+            "bin": range(bins),
+            "count": count,
+            "expected": len(ranks) / bins,
+            "low": low,
+            "high": high,
+            "p_value": stats.chisquare(count).pvalue,
+        }
+    )

@@ -18,8 +18,9 @@ from elbo.models.regression import LinearRegression
 __all__ = ["correlated_gaussian", "regression_check"]
 
 
-def correlated_gaussian(correlation: float, chains: int, draws: int, leapfrog_steps: int, seed: int,
-                        shown: int = 250) -> pd.DataFrame:
+def correlated_gaussian(
+    correlation: float, chains: int, draws: int, leapfrog_steps: int, seed: int, shown: int = 250
+) -> pd.DataFrame:
     """HMC and mean-field on the Gaussian of figure 1.
 
     Returns:
@@ -50,7 +51,9 @@ def correlated_gaussian(correlation: float, chains: int, draws: int, leapfrog_st
     return pd.concat(frames, ignore_index=True)
 
 
-def regression_check(chains: int, draws: int, leapfrog_steps: int, seed: int, warmup: int = 300, jitter: float = 0.5) -> pd.DataFrame:
+def regression_check(
+    chains: int, draws: int, leapfrog_steps: int, seed: int, warmup: int = 300, jitter: float = 0.5
+) -> pd.DataFrame:
     """HMC against the closed form of Bayesian linear regression on the diabetes data.
 
     Returns:
@@ -63,8 +66,13 @@ def regression_check(chains: int, draws: int, leapfrog_steps: int, seed: int, wa
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(chains, len(mean), generator=generator, dtype=torch.float64)
     run = hmc.sample(
-        lambda w: model.log_joint(design, target, w), start, draws=draws, warmup=warmup, leapfrog_steps=leapfrog_steps,
-        generator=generator, jitter=jitter,
+        lambda w: model.log_joint(design, target, w),
+        start,
+        draws=draws,
+        warmup=warmup,
+        leapfrog_steps=leapfrog_steps,
+        generator=generator,
+        jitter=jitter,
     )
     table = diagnostics.summary(run.z, [f"w{index + 1}" for index in range(len(mean))])
     table = table.assign(exact_mean=mean.numpy(), exact_sd=cov.diagonal().sqrt().numpy())
@@ -86,8 +94,9 @@ def _trajectory(log_prob: hmc.LogProb, step_size: float, steps: int) -> Tensor:
     return torch.stack(path)
 
 
-def _energy_errors(log_prob: hmc.LogProb, start: Tensor, generator: torch.Generator,
-                   length: float = 1.6) -> pd.DataFrame:
+def _energy_errors(
+    log_prob: hmc.LogProb, start: Tensor, generator: torch.Generator, length: float = 1.6
+) -> pd.DataFrame:
     state = hmc.start(log_prob, start)
     momentum = torch.randn(start.shape, generator=generator, dtype=start.dtype)
     rows = []
@@ -105,8 +114,14 @@ def _variance_errors(run: hmc.Draws, leapfrog_steps: int) -> pd.DataFrame:
     for count in np.unique(np.geomspace(4, draws, 14).astype(int)):
         squared_error = (run.z[:, :count, 0].square().mean(1) - 1).square()  # (chains,); the exact variance is 1
         rmse = squared_error.mean().sqrt().item()
-        rows.append({"part": "variance", "gradients": count * leapfrog_steps, "rmse": rmse,
-                     "se": _se(squared_error) / (2 * rmse)})
+        rows.append(
+            {
+                "part": "variance",
+                "gradients": count * leapfrog_steps,
+                "rmse": rmse,
+                "se": _se(squared_error) / (2 * rmse),
+            }
+        )
     return pd.DataFrame(rows)
 
 

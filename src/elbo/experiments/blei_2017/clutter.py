@@ -79,10 +79,17 @@ def clutter(n: int, weight: float, data_sets: int, seed: int, points: int = 201)
     rows = []
     for index, (truth, _, answers) in enumerate(solved):
         for law, (mean, sd, log_evidence, converged) in answers.items():
-            rows.append({"part": "data set", "data_set": index, "law": law, "sd_ratio": sd / truth.sd,
-                         "converged": converged,
-                         "mean_error": (mean - truth.mean) / truth.sd,
-                         "evidence_gap": log_evidence - truth.log_evidence})
+            rows.append(
+                {
+                    "part": "data set",
+                    "data_set": index,
+                    "law": law,
+                    "sd_ratio": sd / truth.sd,
+                    "converged": converged,
+                    "mean_error": (mean - truth.mean) / truth.sd,
+                    "evidence_gap": log_evidence - truth.log_evidence,
+                }
+            )
     table = pd.DataFrame(rows)
     index = most_gained(table)
     shown = _shown(problems[index], *solved[index], points)
@@ -111,14 +118,27 @@ def power_path(n: int, weight: float, seed: int, data_set: int, powers: Sequence
     bound = _exclusive(truth)
     rows = [
         {"law": "exact", "mean": truth.mean, "sd": truth.sd, "log_evidence": truth.log_evidence},
-        {"law": "exclusive", "power": 0.0, "mean": bound["mean"], "sd": bound["sd"],
-         "log_evidence": truth.log_evidence - bound["divergence"]},
+        {
+            "law": "exclusive",
+            "power": 0.0,
+            "mean": bound["mean"],
+            "sd": bound["sd"],
+            "log_evidence": truth.log_evidence - bound["divergence"],
+        },
     ]
     sites = ep.quadrature_sites(lambda z: log_factor(x, weight, z), torch.ones_like(x))
     for power in powers:
         fit = ep.run(sites, *_prior(), n, power=power, damping=0.5, max_sweeps=500, tol=1e-8)
-        rows.append({"law": "ep", "power": power, "mean": fit.mean.item(), "sd": fit.cov.sqrt().item(),
-                     "log_evidence": fit.log_evidence.item(), "converged": fit.converged})
+        rows.append(
+            {
+                "law": "ep",
+                "power": power,
+                "mean": fit.mean.item(),
+                "sd": fit.cov.sqrt().item(),
+                "log_evidence": fit.log_evidence.item(),
+                "converged": fit.converged,
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -37,9 +37,7 @@ TWO_MODES = ((0.6, -1.8, 0.5), (0.4, 2.0, 0.8))
 """Weight, mean and standard deviation of the two components of the target."""
 
 
-def coordinate_ascent(
-    mean: Tensor, precision: Tensor, start: Tensor, sweeps: int
-) -> tuple[Tensor, Tensor]:
+def coordinate_ascent(mean: Tensor, precision: Tensor, start: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
     r"""Mean-field q for a Gaussian target: each update is the conditional mean given the other factors' means.
 
     Blei et al. (2017), algorithm 1, with
@@ -85,8 +83,11 @@ def correlated_gaussian(correlation: float, sweeps: int = 60, points: int = 121)
     path, exclusive = coordinate_ascent(mean, torch.linalg.inv(cov), start, sweeps)
     matched_mean, inclusive = moment_match(mean, cov)
     frames = [pd.DataFrame({"part": "path", "law": "exclusive", "z1": path[:, 0], "z2": path[:, 1]})]
-    for law, centre, scale in (("exact", mean, cov), ("exclusive", path[-1], exclusive.diag()),
-                               ("inclusive", matched_mean, inclusive.diag())):
+    for law, centre, scale in (
+        ("exact", mean, cov),
+        ("exclusive", path[-1], exclusive.diag()),
+        ("inclusive", matched_mean, inclusive.diag()),
+    ):
         outline = ellipse(centre, scale, points)
         frames.append(pd.DataFrame({"part": "ellipse", "law": law, "z1": outline[:, 0], "z2": outline[:, 1]}))
     grid = sorted({*np.round(np.linspace(0, 0.98, 15), 2).tolist(), round(correlation, 6)})
@@ -161,16 +162,22 @@ def two_modes(points: int = 201) -> pd.DataFrame:
     optima = _optima(log_p, grid)
     frames = [pd.DataFrame({"part": "density", "law": "exact", "z": shown, "value": log_mixture(shown).exp()})]
     for law, mean, sd in optima[["law", "z", "sd"]].itertuples(index=False):
-        frames.append(pd.DataFrame({"part": "density", "law": law, "z": shown, "value": gaussian_density(shown, mean, sd)}))
+        frames.append(
+            pd.DataFrame({"part": "density", "law": law, "z": shown, "value": gaussian_density(shown, mean, sd)})
+        )
     for law, alpha in (("exclusive", 0.0), ("inclusive", 1.0)):
         means = np.linspace(-3.5, 4, 61)
-        frames.append(pd.DataFrame({"part": "profile", "law": law, "z": means,
-                                    "value": [_profile(log_p, grid, alpha, m) for m in means]}))
+        frames.append(
+            pd.DataFrame(
+                {"part": "profile", "law": law, "z": means, "value": [_profile(log_p, grid, alpha, m) for m in means]}
+            )
+        )
     return pd.concat([*frames, optima], ignore_index=True)
 
 
-def alpha_family(alphas: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0), steps: int = 41,
-                 points: int = 201) -> pd.DataFrame:
+def alpha_family(
+    alphas: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0), steps: int = 41, points: int = 201
+) -> pd.DataFrame:
     """The nearest Gaussian to the same target as the divergence moves from exclusive to inclusive.
 
     Returns:
@@ -211,9 +218,17 @@ def _variances(rho: float) -> list[dict]:
     rows = []
     for law, variance, closed in (("exclusive", exclusive, 1 - rho**2), ("inclusive", inclusive, 1.0)):
         kl_q_p, kl_p_q = mvn_kl(mean, variance.diag(), mean, cov), mvn_kl(mean, cov, mean, variance.diag())
-        rows.append({"part": "variance", "law": law, "correlation": rho, "variance": variance[0].item(),
-                     "closed_form": closed,
-                     "kl_q_p": kl_q_p.item(), "kl_p_q": kl_p_q.item()})
+        rows.append(
+            {
+                "part": "variance",
+                "law": law,
+                "correlation": rho,
+                "variance": variance[0].item(),
+                "closed_form": closed,
+                "kl_q_p": kl_q_p.item(),
+                "kl_p_q": kl_p_q.item(),
+            }
+        )
     return rows
 
 
@@ -245,5 +260,6 @@ def _profile(log_p: Tensor, grid: Tensor, alpha: float, mean: float) -> float:
 
     coarse = [value(log_sd) for log_sd in np.linspace(-1.2, 1.4, 14)]
     near = np.linspace(-1.2, 1.4, 14)[int(np.argmin(coarse))]
-    return optimize.minimize_scalar(value, bounds=(near - 0.2, near + 0.2), method="bounded",
-                                    options={"xatol": 1e-7}).fun
+    return optimize.minimize_scalar(
+        value, bounds=(near - 0.2, near + 0.2), method="bounded", options={"xatol": 1e-7}
+    ).fun

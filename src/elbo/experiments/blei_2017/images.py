@@ -182,7 +182,7 @@ def held_out(
             ).history,
             "gibbs": gibbs.fit(
                 model, x, generator, start=gibbs.begin(model, start.q, generator), num_sweeps=sweeps,
-                monitor=lambda state: average(log_predictive(model, state.conditional, test)),  # noqa: B023
+                monitor=lambda state: average(log_predictive(model, state.conditional, test)),
             ).history,
         }  # fmt: skip
         if hmc_steps and number == 0:

@@ -54,8 +54,16 @@ def both_sides(seed: int = 0) -> pd.DataFrame:
         choices = {"prior": (0 * mean, prior_var * identity), "mean-field": (mean, mean_field), "exact": (mean, cov)}
         for law, q in choices.items():
             bound, gap = elbo(*q).item(), mvn_kl(*q, mean, cov).item()
-            rows.append({"model": name, "q": law, "log_evidence": log_evidence, "elbo": bound, "kl": gap,
-                         "difference": log_evidence - (bound + gap)})
+            rows.append(
+                {
+                    "model": name,
+                    "q": law,
+                    "log_evidence": log_evidence,
+                    "elbo": bound,
+                    "kl": gap,
+                    "difference": log_evidence - (bound + gap),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -70,10 +78,17 @@ def decomposition(seed: int = 0, points: int = 61) -> pd.DataFrame:
     for name, (mean, cov, elbo, energy, log_evidence, _) in _twins(seed).items():
         for scale in np.geomspace(0.25, 2.5, points):
             q = scale**2 * cov
-            rows.append({"model": name, "scale": scale, "elbo": elbo(mean, q).item(),
-                         "kl": mvn_kl(mean, q, mean, cov).item(),
-                         "log_evidence": log_evidence, "energy": energy(mean, q).item(),
-                         "entropy": mvn_entropy(q).item()})
+            rows.append(
+                {
+                    "model": name,
+                    "scale": scale,
+                    "elbo": elbo(mean, q).item(),
+                    "kl": mvn_kl(mean, q, mean, cov).item(),
+                    "log_evidence": log_evidence,
+                    "energy": energy(mean, q).item(),
+                    "entropy": mvn_entropy(q).item(),
+                }
+            )
     table = pd.DataFrame(rows)
     return table.assign(free_energy=table["energy"] - table["entropy"])
 
@@ -83,10 +98,12 @@ def _twins(seed: int) -> dict[str, tuple[Tensor, Tensor, Bound, Bound, float, fl
     model, x = factor_scores(seed)
     mean, cov = linear_gaussian.posterior(model, x)
     local = (
-        mean, cov,
+        mean,
+        cov,
         lambda m, s: linear_gaussian.elbo(model, x, m, s),
         lambda m, s: -linear_gaussian.expected_log_joint(model, x, m, s),
-        linear_gaussian.log_evidence(model, x).item(), 1.0,
+        linear_gaussian.log_evidence(model, x).item(),
+        1.0,
     )
     design, target = diabetes()
     regression = LinearRegression(prior_sd=1.0, noise_sd=0.7)
@@ -98,7 +115,9 @@ def _twins(seed: int) -> dict[str, tuple[Tensor, Tensor, Bound, Bound, float, fl
 
     shared = (
         *regression.posterior(design, target),
-        lambda m, s: regression.elbo(design, target, m, s), energy,
-        regression.log_evidence(design, target).item(), regression.prior_sd**2,
+        lambda m, s: regression.elbo(design, target, m, s),
+        energy,
+        regression.log_evidence(design, target).item(),
+        regression.prior_sd**2,
     )
     return {"factor analysis (local scores)": local, "linear regression (global coefficients)": shared}

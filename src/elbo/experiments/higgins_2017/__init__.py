@@ -19,7 +19,13 @@ from elbo.experiments.higgins_2017.readings import (
     shape_over_beta,
     unit_readings,
 )
-from elbo.experiments.higgins_2017.reference import REFERENCE, last_gap, reference_note, reference_scores, reference_table
+from elbo.experiments.higgins_2017.reference import (
+    REFERENCE,
+    last_gap,
+    reference_note,
+    reference_scores,
+    reference_table,
+)
 from elbo.experiments.higgins_2017.scores import (
     as_text,
     beside_the_paper,

@@ -71,7 +71,9 @@ def unit_readings(
                 "factorvae": factorvae_score(mean, index, generator=_generator(seed), **votes).score,
                 "sap": sap(mean, index, generator=_generator(seed)).score,
                 "modularity": modularity(mean, index).score,
-                "dci": dci(mean, index, generator=_generator(seed), trees=trees, **_rows(len(sprites), dci_rows)).disentanglement,
+                "dci": dci(
+                    mean, index, generator=_generator(seed), trees=trees, **_rows(len(sprites), dci_rows)
+                ).disentanglement,
                 "reconstruction": fit,
                 "misfit": -fit - floor,
                 "kl": each.sum().item(),
@@ -106,7 +108,14 @@ MEASURED = ("score", "mig", "factorvae", "sap", "modularity", "dci", "reconstruc
             "total_correlation")  # fmt: skip
 
 
-NAMES = {"score": "Higgins", "mig": "MIG", "factorvae": "FactorVAE", "sap": "SAP", "modularity": "modularity", "dci": "DCI"}
+NAMES = {
+    "score": "Higgins",
+    "mig": "MIG",
+    "factorvae": "FactorVAE",
+    "sap": "SAP",
+    "modularity": "modularity",
+    "dci": "DCI",
+}
 
 
 def shape_over_beta(readings: pd.DataFrame, column: str = "score", sep: str = "\n") -> str:
@@ -130,7 +139,9 @@ def shape_over_beta(readings: pd.DataFrame, column: str = "score", sep: str = "\
             rises.append(bool(gain.mean() > 2 * error))
             found.append(f"{gain.mean():+.1f} ± {error:.1f} points above beta {end:g}")
         shape = "an inverted U" if all(rises) else "no inverted U that these seeds could show"
-        sentences.append(f"{size} latents: best at beta {best:g} ({100 * wide[best].mean():.1f} %), {'; '.join(found)}: {shape}")
+        sentences.append(
+            f"{size} latents: best at beta {best:g} ({100 * wide[best].mean():.1f} %), {'; '.join(found)}: {shape}"
+        )
     return sep.join(sentences)
 
 
@@ -154,7 +165,9 @@ def contrast(readings: pd.DataFrame, low: float = 1.0, high: float = 4.0) -> str
         sure = bool(abs(gain.mean()) > 2 * error)
         found = ("higher" if gain.mean() > 0 else "lower") if sure else "not told apart"
         name = NAMES.get(column, column.replace("_", " "))
-        lines.append(f"{name + ':':<20}{gain.mean():+9.3f} ± {error:.3f}  {found} ({int((gain > 0).sum())} of {len(gain)} seeds higher)")
+        lines.append(
+            f"{name + ':':<20}{gain.mean():+9.3f} ± {error:.3f}  {found} ({int((gain > 0).sum())} of {len(gain)} seeds higher)"
+        )
     return "\n".join(lines)
 
 

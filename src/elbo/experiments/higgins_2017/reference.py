@@ -67,7 +67,11 @@ def _models() -> Models:
 
 
 def _progress(done: int, steps: int, losses: torch.Tensor) -> None:
-    print(f"step {done:,} of {steps:,}, losses {[round(loss, 1) for loss in losses.tolist()]}", file=sys.stderr, flush=True)
+    print(
+        f"step {done:,} of {steps:,}, losses {[round(loss, 1) for loss in losses.tolist()]}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _followed(models: Models) -> pd.DataFrame:
@@ -128,7 +132,9 @@ def _baselines() -> pd.DataFrame:
 REFERENCE = {
     "scores": lambda: _described(_scores()),
     "baselines": _baselines,
-    "readings": lambda: _described(unit_readings(_models(), codes=300, trees=20, dci_rows=(6_000, 3_000), **VOTES).round(6)),
+    "readings": lambda: _described(
+        unit_readings(_models(), codes=300, trees=20, dci_rows=(6_000, 3_000), **VOTES).round(6)
+    ),
     "over-training": lambda: _models().trained.history.assign(batch_size=SETTINGS["batch_size"]),
     "factors": lambda: factor_responses(_models(), _pair()).round(4),
     "traversals": _traversals,
@@ -149,7 +155,9 @@ def last_gap(followed: pd.DataFrame) -> str:
         seen = last.groupby("beta")[column].agg(["mean", "sem"])
         values = " and ".join(f"{row['mean']:.3f} ± {row['sem']:.3f} at beta {beta:g}" for beta, row in seen.iterrows())
         sentences.append(f"{name} {values}")
-    return f"At the end, {last['samples'].iloc[0]:,} images, over {last['seed'].nunique()} seeds: {'; '.join(sentences)}."
+    return (
+        f"At the end, {last['samples'].iloc[0]:,} images, over {last['seed'].nunique()} seeds: {'; '.join(sentences)}."
+    )
 
 
 def reference_scores() -> pd.DataFrame | None:

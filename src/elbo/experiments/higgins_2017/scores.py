@@ -78,11 +78,17 @@ def score_table(
         for name, code in codes.items():
             code = code.to(sprites.device) if isinstance(code, Tensor) else code
             for classifier, rule in rules.items():
-                generators = [keyed_generator("cpu", seed, "votes", draw) for draw in range(draws if "VAE" in name else 1)]
+                generators = [
+                    keyed_generator("cpu", seed, "votes", draw) for draw in range(draws if "VAE" in name else 1)
+                ]
                 votes = {"pairs": pairs, "train_votes": train_votes, "test_votes": test_votes}
-                for draw, found in enumerate(higgins_scores(code, index, generators=generators, classifier=rule, **votes)):
+                for draw, found in enumerate(
+                    higgins_scores(code, index, generators=generators, classifier=rule, **votes)
+                ):
                     row = {"representation": name, "classifier": classifier, "seed": seed, "draw": draw}
-                    rows.append(row | {"score": found.score, "standard_error": found.standard_error, "chance": found.chance})
+                    rows.append(
+                        row | {"score": found.score, "standard_error": found.standard_error, "chance": found.chance}
+                    )
     return pd.DataFrame(rows)
 
 

@@ -51,9 +51,13 @@ REFERENCE = {
     "surgery-table": lambda: _described(surgery_table(_runs(), codes=10_000, seed=0)),
     "over-training": lambda: _described(terms_over_training(_runs(), codes=2_000, seed=0)),
     "against-n": lambda: _described(information_against_n(_runs(), SIZES, codes=4_000, seed=0)),
-    "estimators": lambda: _described(compare_estimators(_runs(), MIDDLE, batch_size=128, batches=50, codes=10_000, seed=0)),
+    "estimators": lambda: _described(
+        compare_estimators(_runs(), MIDDLE, batch_size=128, batches=50, codes=10_000, seed=0)
+    ),
     "better-prior": lambda: _described(
-        better_priors(_runs(), MIDDLE, components=(10, 50, 100), pseudo_inputs=(100, 1_000, 10_000), codes=40_000, seed=0)
+        better_priors(
+            _runs(), MIDDLE, components=(10, 50, 100), pseudo_inputs=(100, 1_000, 10_000), codes=40_000, seed=0
+        )
     ),
 }
 

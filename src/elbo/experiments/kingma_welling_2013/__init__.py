@@ -4,7 +4,14 @@ Each function answers one figure with a tidy table of exactly the numbers that a
 """
 
 from elbo.experiments.kingma_welling_2013 import deep
-from elbo.experiments.kingma_welling_2013.bound import bound, final_bound, lead_of_aevb, order, reference_caption, signs_of_overfitting
+from elbo.experiments.kingma_welling_2013.bound import (
+    bound,
+    final_bound,
+    lead_of_aevb,
+    order,
+    reference_caption,
+    signs_of_overfitting,
+)
 from elbo.experiments.kingma_welling_2013.collapse import answer_of_use, said_of_use, train_measured, use_of_latents
 from elbo.experiments.kingma_welling_2013.estimators import breakdown, estimators, sandwich, verdict
 from elbo.experiments.kingma_welling_2013.evidence import (

@@ -22,7 +22,9 @@ def bound(*runs: Run) -> pd.DataFrame:
     """
     history = pd.concat([run.trained.history.assign(algorithm=run.algorithm) for run in runs], ignore_index=True)
     grouped = history.groupby(["algorithm", "latent_dim", "split", "samples"], sort=True)
-    table = grouped.agg(bound=("bound", "mean"), se_seeds=("bound", "sem"), se_images=("se", "mean"), seeds=("bound", "size"))
+    table = grouped.agg(
+        bound=("bound", "mean"), se_seeds=("bound", "sem"), se_images=("se", "mean"), seeds=("bound", "size")
+    )
     return table.reset_index()
 
 
@@ -57,7 +59,9 @@ def lead_of_aevb(table: pd.DataFrame) -> pd.DataFrame:
         One row a latent size: ``lead`` at the end (nats per image), ``se`` over seeds (missing for one), ``ahead``, the share of the
         points of the curve, averaged over seeds, at which AEVB is ahead, and ``seeds``.
     """
-    test = table[table.split == "test"].pivot_table(index=["latent_dim", "seed", "samples"], columns="algorithm", values="bound")
+    test = table[table.split == "test"].pivot_table(
+        index=["latent_dim", "seed", "samples"], columns="algorithm", values="bound"
+    )
     lead = (test["aevb"] - test["wake-sleep"]).rename("lead").reset_index()
     ahead = lead.groupby("latent_dim").lead.agg(lambda values: (values > 0).mean())
     last = lead[lead.samples == lead.samples.max()].groupby("latent_dim").lead
@@ -92,8 +96,12 @@ def reference_caption(table: pd.DataFrame, train_images: int) -> str:
     gap = (gap["train"] - gap["test"]).round(1)
     rates = ", ".join(_rates(name, rows) for name, rows in table.groupby("algorithm"))
     widest, best = test.index.max(), test.idxmax()
-    loss = "the widest code is the best on test images" if best == widest else (
-        f"on test images the best of AEVB's codes has {best} latents, {test[best] - test[widest]:.1f} nats above the one of {widest}"
+    loss = (
+        "the widest code is the best on test images"
+        if best == widest
+        else (
+            f"on test images the best of AEVB's codes has {best} latents, {test[best] - test[widest]:.1f} nats above the one of {widest}"
+        )
     )
     return (
         f"The paper's Figure 2 with its networks ({table.hidden.iloc[0]} hidden units) on {train_images:,} training images, measured once and "

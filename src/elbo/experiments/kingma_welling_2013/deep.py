@@ -144,7 +144,11 @@ def compare(
     for k, (model, params) in models.items():
         generator = keyed_generator(images.device, seed, "evidence", k)
         fine[k] = nll_by_draws(model, params, images[:count], sizes, generator)
-        rest = nll_by_draws(model, params, images[count:], [coarse], generator)[0] if count < len(images) else fine[k].new_empty(0)
+        rest = (
+            nll_by_draws(model, params, images[count:], [coarse], generator)[0]
+            if count < len(images)
+            else fine[k].new_empty(0)
+        )
         everywhere[k] = torch.cat([fine[k][list(sizes).index(coarse)], rest])
     first, rows = next(iter(models)), []
     for k, (model, params) in models.items():
@@ -252,7 +256,9 @@ def _burda_models(settings: Burda, trained_with: Sequence[int]) -> dict[int, Tra
 
 def published() -> pd.DataFrame:
     """What others report for the same network and data, nats per image, and how we know it."""
-    return pd.DataFrame([{"source": source} | {f"k = {k}": nll for k, nll in row.items()} for source, row in PUBLISHED.items()])
+    return pd.DataFrame(
+        [{"source": source} | {f"k = {k}": nll for k, nll in row.items()} for source, row in PUBLISHED.items()]
+    )
 
 
 def verdict(table: pd.DataFrame) -> list[str]:
@@ -263,14 +269,23 @@ def verdict(table: pd.DataFrame) -> list[str]:
         for k, row in last.iterrows()
     ]
     for k, row in list(last.iterrows())[1:]:
-        word = "lower" if row.gain > 2 * row.se_gain else "higher" if row.gain < -2 * row.se_gain else "not distinguishable"
+        word = (
+            "lower"
+            if row.gain > 2 * row.se_gain
+            else "higher"
+            if row.gain < -2 * row.se_gain
+            else "not distinguishable"
+        )
         lines.append(
-            f"k = {k} is {word} on the same images than k = {last.index[0]}" if word != "not distinguishable" else
-            f"k = {k} is not distinguishable from k = {last.index[0]} on the same images"
+            f"k = {k} is {word} on the same images than k = {last.index[0]}"
+            if word != "not distinguishable"
+            else f"k = {k} is not distinguishable from k = {last.index[0]} on the same images"
         )
         lines[-1] += f": {row.nll - last.nll.iloc[0]:+.2f} ± {row.se_gain:.2f} nats"
     if "gap" in table:
-        lines += [f"k = {k}: {row.gap:+.2f} nats against the published {row.published:.2f}" for k, row in last.iterrows()]
+        lines += [
+            f"k = {k}: {row.gap:+.2f} nats against the published {row.published:.2f}" for k, row in last.iterrows()
+        ]
     return lines
 
 

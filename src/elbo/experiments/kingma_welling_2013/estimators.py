@@ -30,7 +30,13 @@ class _Judge(NamedTuple):
 
 
 def estimators(
-    run: Run, *, images: int = 60, draws: int = 500, temperatures: tuple[int, int] = (10, 100), twin_dim: int = 5, seed: int = 0
+    run: Run,
+    *,
+    images: int = 60,
+    draws: int = 500,
+    temperatures: tuple[int, int] = (10, 100),
+    twin_dim: int = 5,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Every estimator of the marginal likelihood on two models where it is known.
 
@@ -58,7 +64,9 @@ def estimators(
             error = found.log_evidence.double() - judge.exact
             claimed = float(found.standard_error.double().square().sum().sqrt() / len(error))
             own = {"error": float(error.mean()), "se": float(error.std() / math.sqrt(len(error))), "claimed": claimed}
-            rows.append({"model": judge.name, "estimator": name, **own, "side": found.bound, "exact": float(judge.exact.mean())})
+            rows.append(
+                {"model": judge.name, "estimator": name, **own, "side": found.bound, "exact": float(judge.exact.mean())}
+            )
     return pd.DataFrame(rows)
 
 
@@ -77,7 +85,9 @@ def _estimates(judge: _Judge, draws: int, temperatures: tuple[int, int], generat
     yield f"appendix D, {5 * draws} draws", ml.gelfand_dey(judge.log_joint, noise(10), draws=draws // 2, **options)
     base = ml.Gaussian.standard(batch, dim, z)
     for number in temperatures:
-        schedule = ml.tune_schedule(judge.log_joint, base, ml.sigmoid_temperatures(number), generator=generator, chains=4)
+        schedule = ml.tune_schedule(
+            judge.log_joint, base, ml.sigmoid_temperatures(number), generator=generator, chains=4
+        )
         yield f"AIS forward, {number} steps", ml.ais(judge.log_joint, schedule, chains=10, generator=generator)
         start = z.expand(10, -1, -1)
         yield f"AIS reverse, {number} steps", ml.ais_reverse(judge.log_joint, start, schedule, generator=generator)
@@ -85,7 +95,10 @@ def _estimates(judge: _Judge, draws: int, temperatures: tuple[int, int], generat
 
 def _decoder(run: Run, images: int, seed: int) -> _Judge:
     member = run.members(2)[0]
-    model, params = run.trained.member_model(member), {n: p.detach().cpu() for n, p in run.trained.member(member).items()}
+    model, params = (
+        run.trained.member_model(member),
+        {n: p.detach().cpu() for n, p in run.trained.member(member).items()},
+    )
     with torch.no_grad():
         z, x = model.sample(params, images, torch.Generator().manual_seed(seed))
         proposal = ml.Gaussian.diagonal(*model.encode(params, x))
@@ -101,7 +114,9 @@ def _twin(dim: int, images: int, seed: int) -> _Judge:
     chol = torch.linalg.cholesky(1.5 * cov)
     proposal = ml.Gaussian(mean, chol.expand(images, dim, dim))
     name = f"linear-Gaussian, {dim} latents"
-    return _Judge(name, partial(linear_gaussian.log_joint, model, x), z, proposal, linear_gaussian.log_evidence(model, x))
+    return _Judge(
+        name, partial(linear_gaussian.log_joint, model, x), z, proposal, linear_gaussian.log_evidence(model, x)
+    )
 
 
 def breakdown(
@@ -116,19 +131,23 @@ def breakdown(
     """
     rows = []
     for dim in dims:
-        found = ml.reciprocal_breakdown(dim, draws=draws, repeats=repeats, generator=torch.Generator().manual_seed(seed + dim))
+        found = ml.reciprocal_breakdown(
+            dim, draws=draws, repeats=repeats, generator=torch.Generator().manual_seed(seed + dim)
+        )
         square = found.error.square()
         rms, share = float(square.mean().sqrt()), float(found.log_second_moment.isinf().double().mean())
-        rows.append({
-            "dim": dim,
-            "rms": rms,
-            "rms_se": float(square.std() / math.sqrt(repeats) / (2 * rms)),
-            "claimed": float(found.standard_error.median()),
-            "infinite": share,
-            "infinite_se": math.sqrt(share * (1 - share) / repeats),
-            "effective": float(found.effective_fraction.median()) * draws,
-            "draws": draws,
-        })
+        rows.append(
+            {
+                "dim": dim,
+                "rms": rms,
+                "rms_se": float(square.std() / math.sqrt(repeats) / (2 * rms)),
+                "claimed": float(found.standard_error.median()),
+                "infinite": share,
+                "infinite_se": math.sqrt(share * (1 - share) / repeats),
+                "effective": float(found.effective_fraction.median()) * draws,
+                "draws": draws,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -142,7 +161,9 @@ def verdict(table: pd.DataFrame) -> list[str]:
         brackets = "every estimate lies on its own side of the exact value, within three standard errors"
         if outside:
             brackets = f"on the wrong side by more than three standard errors: {', '.join(outside)}"
-        lines.append(f"{model} (exact {rows.exact.iloc[0]:.3f} nats): {brackets}; nearest is {nearest}, off by {rows.error[nearest]:+.4f}")
+        lines.append(
+            f"{model} (exact {rows.exact.iloc[0]:.3f} nats): {brackets}; nearest is {nearest}, off by {rows.error[nearest]:+.4f}"
+        )
     return lines
 
 
@@ -153,6 +174,9 @@ def sandwich(table: pd.DataFrame) -> str:
         annealed = rows[rows.estimator.str.startswith("AIS")]
         error = annealed.set_index(["estimator"]).error
         steps = list(dict.fromkeys(name.split(", ")[1] for name in error.index))
-        gaps = [f"{error[f'AIS reverse, {number}'] - error[f'AIS forward, {number}']:.3f} nats with {number}" for number in steps]
+        gaps = [
+            f"{error[f'AIS reverse, {number}'] - error[f'AIS forward, {number}']:.3f} nats with {number}"
+            for number in steps
+        ]
         said.append(f"{model}: {', '.join(gaps)}")
     return f"The reverse estimate lies above the forward one by: {'; '.join(said)}"

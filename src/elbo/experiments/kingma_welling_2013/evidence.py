@@ -21,8 +21,21 @@ from elbo.inference.mcem import mcem
 from elbo.inference.wake_sleep import wake_sleep
 from elbo.models.vae import VAE, Params
 
-__all__ = ["ALGORITHMS", "EVIDENCE", "RATES", "EvidenceSettings", "best_evidence_rate", "estimator_agreement", "evidence_by_estimators", "evidence_curve",
-           "evidence_caption", "evidence_over_training", "final_evidence", "grid_evidence", "importance_evidence"]
+__all__ = [
+    "ALGORITHMS",
+    "EVIDENCE",
+    "RATES",
+    "EvidenceSettings",
+    "best_evidence_rate",
+    "estimator_agreement",
+    "evidence_by_estimators",
+    "evidence_curve",
+    "evidence_caption",
+    "evidence_over_training",
+    "final_evidence",
+    "grid_evidence",
+    "importance_evidence",
+]
 
 ALGORITHMS: dict[str, Callable[..., Trained]] = {"aevb": aevb, "wake-sleep": wake_sleep, "mcem": mcem}
 RATES = (0.01, 0.02, 0.1)
@@ -172,7 +185,13 @@ def best_evidence_rate(
 
 
 def evidence_by_estimators(
-    model: VAE, params: Params, splits: Mapping[str, Tensor], *, seed: int = 0, per_side: int = PER_SIDE, edge: float = EDGE
+    model: VAE,
+    params: Params,
+    splits: Mapping[str, Tensor],
+    *,
+    seed: int = 0,
+    per_side: int = PER_SIDE,
+    edge: float = EDGE,
 ) -> pd.DataFrame:
     """One trained model's marginal likelihood by three estimators: quadrature, and two that need HMC.
 
@@ -192,7 +211,9 @@ def evidence_by_estimators(
         "appendix D": model_evidence(model, params, images, generator, method="gelfand_dey", chains=1, draws=50),
     }
     tables = [("quadrature", exact, torch.zeros_like(exact))]
-    tables += [(name, estimate.log_evidence.double(), estimate.standard_error.double()) for name, estimate in found.items()]
+    tables += [
+        (name, estimate.log_evidence.double(), estimate.standard_error.double()) for name, estimate in found.items()
+    ]
     rows = []
     for name, values, errors in tables:
         for split, own, error, true in zip(splits, values.split(counts), errors.split(counts), exact.split(counts)):
@@ -263,7 +284,9 @@ def evidence_over_training(
     at = sorted({500 * math.ceil(number / 500) for number in schedule(samples, evaluations, first=2000)})
     tables = []
     for algorithm in ALGORITHMS:
-        rate = best_evidence_rate(algorithm, model, train, samples=min(chosen.pilot, samples), per_side=chosen.per_side, device=device)
+        rate = best_evidence_rate(
+            algorithm, model, train, samples=min(chosen.pilot, samples), per_side=chosen.per_side, device=device
+        )
         for count in (chosen.small, len(train)):
             _, curve = evidence_curve(
                 algorithm,
@@ -327,7 +350,9 @@ def evidence_caption(table: pd.DataFrame) -> str:
     ends = table[(table.split == "test") & (table.estimator == "quadrature") & (table.samples == table.samples.max())]
     for count, rows in ends.groupby("train_images"):
         last = rows.set_index("algorithm").sort_values("log_evidence", ascending=False)
-        order = " above ".join(f"{name} ({row.log_evidence:.1f} ± {row.se_images:.1f})" for name, row in last.iterrows())
+        order = " above ".join(
+            f"{name} ({row.log_evidence:.1f} ± {row.se_images:.1f})" for name, row in last.iterrows()
+        )
         own = ", ".join(f"{name} {rate:g}" for name, rate in rates[count].items())
         said.append(f"N = {count:,}: {order}; step sizes {own}; {moves[count]:g} transitions of every image's chain")
     return (

@@ -14,14 +14,16 @@ import torch
 
 from elbo import reference
 from elbo.data import Dataset, load
+from elbo.experiments.kingma_welling_2013.deep import burda, burda_training
 from elbo.experiments.kingma_welling_2013.evidence import (
     ALGORITHMS as THREE,
+)
+from elbo.experiments.kingma_welling_2013.evidence import (
     RATES,
     best_evidence_rate,
     evidence_by_estimators,
     evidence_curve,
 )
-from elbo.experiments.kingma_welling_2013.deep import burda, burda_training
 from elbo.experiments.kingma_welling_2013.training import ALGORITHMS, schedule
 from elbo.models.vae import VAE
 
@@ -34,11 +36,19 @@ NETWORKS = {
 }
 
 
-def best_rate(model: VAE, train: Dataset, algorithm: str, *, seed: int = 0, samples: int = 200_000, device: str = "auto") -> float:
+def best_rate(
+    model: VAE, train: Dataset, algorithm: str, *, seed: int = 0, samples: int = 200_000, device: str = "auto"
+) -> float:
     """The step size among :data:`RATES` with the best bound on (2,000) training images after ``samples``."""
     some = train.images[torch.linspace(0, len(train) - 1, min(2000, len(train))).long()]
     pilot = ALGORITHMS[algorithm](
-        model, train, samples=samples, seeds=[seed] * len(RATES), learning_rate=RATES, evaluate_on={"train": some}, device=device
+        model,
+        train,
+        samples=samples,
+        seeds=[seed] * len(RATES),
+        learning_rate=RATES,
+        evaluate_on={"train": some},
+        device=device,
     )
     return RATES[int(np.argmax(pilot.history.bound))]
 
@@ -134,7 +144,17 @@ def evidence_at_scale(
         table = pd.concat([curve[curve.samples < samples].assign(estimator="quadrature"), end])
         moves = table.samples / (5 * count) if algorithm == "mcem" else np.nan
         rows.append(table.assign(train_images=count, learning_rate=rate, moves=moves))
-    columns = ["train_images", "algorithm", "seed", "split", "samples", "estimator", "log_evidence", "se_images", "se_estimate"]
+    columns = [
+        "train_images",
+        "algorithm",
+        "seed",
+        "split",
+        "samples",
+        "estimator",
+        "log_evidence",
+        "se_images",
+        "se_estimate",
+    ]
     table = pd.concat(rows, ignore_index=True)[columns + ["off", "worst", "acceptance", "moves", "learning_rate"]]
     return table.round({"log_evidence": 4, "se_images": 4, "se_estimate": 5, "off": 4, "worst": 4, "acceptance": 4})
 

@@ -81,7 +81,9 @@ def settings(dataset: str, **chosen) -> Settings:
         numbers = value if isinstance(value, (list, tuple)) else [value]
         if any(isinstance(number, (int, float)) and number < 0 for number in numbers):
             raise ValueError(f"{name} must not be negative, got {value}; leave it out to take what suits {dataset}")
-    kept = {name: tuple(value) if isinstance(value, (list, tuple)) else value for name, value in chosen.items() if value}
+    kept = {
+        name: tuple(value) if isinstance(value, (list, tuple)) else value for name, value in chosen.items() if value
+    }
     found = replace(SETTINGS[dataset], **kept)
     return replace(found, latent_dims=tuple(sorted({2, *found.latent_dims})))
 

@@ -27,33 +27,68 @@ def correlated_gaussian(data: pd.DataFrame) -> Figure:
     plane.annotate("HMC", (-1.2, 1.6), fontsize=8, color=style.COLOUR["hmc"])
 
     rows = data[data["part"] == "energy"]
-    energy.errorbar(rows["step_size"], rows["energy_error"], rows["se"], color=style.COLOUR["hmc"],
-                    marker=style.MARKER["hmc"], linestyle="-")
+    energy.errorbar(
+        rows["step_size"],
+        rows["energy_error"],
+        rows["se"],
+        color=style.COLOUR["hmc"],
+        marker=style.MARKER["hmc"],
+        linestyle="-",
+    )
     last = rows.iloc[-1]
     guide = last["energy_error"] * 0.55 * (rows["step_size"] / last["step_size"]) ** 2
     style.guide(energy.plot(rows["step_size"], guide, **style.GUIDE)[0])
-    energy.annotate("slope 2", (rows["step_size"].iloc[4], guide.iloc[4]), xytext=(6, -8), textcoords="offset points",
-                    fontsize=8, color=style.GREY)
+    energy.annotate(
+        "slope 2",
+        (rows["step_size"].iloc[4], guide.iloc[4]),
+        xytext=(6, -8),
+        textcoords="offset points",
+        fontsize=8,
+        color=style.GREY,
+    )
     energy.set(xscale="log", yscale="log")
     energy.set_xticks([0.02, 0.05, 0.1, 0.2], ["0.02", "0.05", "0.1", "0.2"])
     energy.xaxis.set_minor_formatter(NullFormatter())
     style.panel(energy, "Energy error", "step size ε", "mean |ΔH| (nats)")
 
     rows = data[data["part"] == "variance"]
-    error.errorbar(rows["gradients"], rows["rmse"], rows["se"], color=style.COLOUR["hmc"], marker=style.MARKER["hmc"],
-                   linestyle="-")
+    error.errorbar(
+        rows["gradients"],
+        rows["rmse"],
+        rows["se"],
+        color=style.COLOUR["hmc"],
+        marker=style.MARKER["hmc"],
+        linestyle="-",
+    )
     error.plot(rows["gradients"], rows["bias"], color=style.COLOUR["exclusive"])
     guide = rows["rmse"].iloc[-1] * 0.6 * (rows["gradients"] / rows["gradients"].iloc[-1]) ** -0.5
     style.guide(error.plot(rows["gradients"], guide, **style.GUIDE)[0])
-    error.annotate("slope −½", (rows["gradients"].iloc[4], guide.iloc[4]), xytext=(-2, -10),
-                   textcoords="offset points", fontsize=8, ha="right",
-                   color=style.GREY)
-    error.annotate("mean-field: a bias for good", (rows["gradients"].iloc[-1], rows["bias"].iloc[0]), xytext=(0, 4),
-                   textcoords="offset points",
-                   ha="right", fontsize=8, color=style.COLOUR["exclusive"])
-    error.annotate("HMC", (rows["gradients"].iloc[-3], rows["rmse"].iloc[-3]), xytext=(6, 4),
-                   textcoords="offset points", fontsize=8,
-                   color=style.COLOUR["hmc"])
+    error.annotate(
+        "slope −½",
+        (rows["gradients"].iloc[4], guide.iloc[4]),
+        xytext=(-2, -10),
+        textcoords="offset points",
+        fontsize=8,
+        ha="right",
+        color=style.GREY,
+    )
+    error.annotate(
+        "mean-field: a bias for good",
+        (rows["gradients"].iloc[-1], rows["bias"].iloc[0]),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+        color=style.COLOUR["exclusive"],
+    )
+    error.annotate(
+        "HMC",
+        (rows["gradients"].iloc[-3], rows["rmse"].iloc[-3]),
+        xytext=(6, 4),
+        textcoords="offset points",
+        fontsize=8,
+        color=style.COLOUR["hmc"],
+    )
     error.set(xscale="log", yscale="log")
     error.yaxis.set_minor_formatter(NullFormatter())
     style.panel(error, "Error of Var($z_1$)", "gradients of one chain", "root mean square error")
@@ -67,8 +102,9 @@ def calibration(data: pd.DataFrame) -> Figure:
     names = {"hmc": "HMC", "ep": "EP", "cavi": "CAVI, mean-field"}
     for axis, (law, rows) in zip(axes[0], data.groupby("law", sort=False)):
         axis.bar(rows["bin"], rows["count"], width=0.92, color=style.COLOUR[law])
-        style.guide(axis.axhspan(rows["low"].iloc[0], rows["high"].iloc[0], color="#999999", alpha=0.3, linewidth=0,
-                                 zorder=0))
+        style.guide(
+            axis.axhspan(rows["low"].iloc[0], rows["high"].iloc[0], color="#999999", alpha=0.3, linewidth=0, zorder=0)
+        )
         for edge in ("low", "high"):
             style.guide(axis.axhline(rows[edge].iloc[0], color="#777777", linewidth=0.6))
         style.guide(axis.axhline(rows["expected"].iloc[0], **style.GUIDE))

@@ -30,31 +30,51 @@ def _bound(axis: Axes, rows: pd.DataFrame) -> None:
     evidence = rows["log_evidence"].iloc[0]
     axis.plot(rows["scale"], rows["elbo"], color=style.COLOUR["exclusive"])
     axis.plot(rows["scale"], rows["log_evidence"], color=style.COLOUR["exact"])
-    style.guide(axis.fill_between(rows["scale"], rows["elbo"], rows["log_evidence"], color=style.COLOUR["exclusive"],
-                                  alpha=0.15, linewidth=0))
+    style.guide(
+        axis.fill_between(
+            rows["scale"], rows["elbo"], rows["log_evidence"], color=style.COLOUR["exclusive"], alpha=0.15, linewidth=0
+        )
+    )
     low = rows["elbo"].min()
     axis.set_ylim(low - 0.05 * (evidence - low), evidence + 0.16 * (evidence - low))
     axis.annotate("log p(x)", (1.0, evidence), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=8)
     at = rows.iloc[(rows["scale"] - 2.05).abs().argmin()]
-    axis.annotate("ELBO", (at["scale"], at["elbo"]), xytext=(-6, -7), textcoords="offset points", ha="right",
-                  fontsize=8, color=style.COLOUR["exclusive"])
-    axis.annotate("KL", (at["scale"], (at["elbo"] + evidence) / 2), xytext=(2, 0), textcoords="offset points",
-                  ha="center", va="center", fontsize=8,
-                  color=style.COLOUR["exclusive"])
+    axis.annotate(
+        "ELBO",
+        (at["scale"], at["elbo"]),
+        xytext=(-6, -7),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+        color=style.COLOUR["exclusive"],
+    )
+    axis.annotate(
+        "KL",
+        (at["scale"], (at["elbo"] + evidence) / 2),
+        xytext=(2, 0),
+        textcoords="offset points",
+        ha="center",
+        va="center",
+        fontsize=8,
+        color=style.COLOUR["exclusive"],
+    )
     _scale_ticks(axis)
 
 
 def _free_energy(axis: Axes, rows: pd.DataFrame) -> None:
     style.panel(axis, "The same bound,\nas physics reads it", "scale of q / exact posterior", "nats")
-    lines = (("energy", "energy E[U]", style.COLOUR["inclusive"], "--"),
-             ("entropy", "entropy H[q]", style.COLOUR["reconstruction"], "-."))
+    lines = (
+        ("energy", "energy E[U]", style.COLOUR["inclusive"], "--"),
+        ("entropy", "entropy H[q]", style.COLOUR["reconstruction"], "-."),
+    )
     labels = []
     for column, label, colour, line in lines:
         axis.plot(rows["scale"], rows[column], color=colour, linestyle=line)
         labels.append((rows["scale"].iloc[-1], rows[column].iloc[-1], label, colour))
     axis.plot(rows["scale"], rows["free_energy"], color=style.COLOUR["exclusive"])
-    labels.append((rows["scale"].iloc[-1], rows["free_energy"].iloc[-1], "free energy\n= −ELBO",
-                   style.COLOUR["exclusive"]))
+    labels.append(
+        (rows["scale"].iloc[-1], rows["free_energy"].iloc[-1], "free energy\n= −ELBO", style.COLOUR["exclusive"])
+    )
     style.end_labels(axis, labels, gap=0.16)
     _scale_ticks(axis)
 
@@ -75,21 +95,27 @@ def mean_field(data: pd.DataFrame) -> Figure:
     path = data[data["part"] == "path"]
     plane.plot(path["z1"], path["z2"], color=style.COLOUR["exclusive"], linewidth=0.8, marker=".", markersize=3)
     style.panel(plane, "Two standard deviations", "$z_1$", "$z_2$").set_aspect("equal", adjustable="datalim")
-    for law, place, text in (("exact", (2.1, 1.75), "target p"), ("exclusive", (0.8, -0.95), "mean-field,\nKL(q‖p)"),
-                             ("inclusive", (1.75, -1.6), "moment matching,\nKL(p‖q)")):
+    for law, place, text in (
+        ("exact", (2.1, 1.75), "target p"),
+        ("exclusive", (0.8, -0.95), "mean-field,\nKL(q‖p)"),
+        ("inclusive", (1.75, -1.6), "moment matching,\nKL(p‖q)"),
+    ):
         plane.annotate(text, place, color=style.COLOUR[law], fontsize=8)
     plane.annotate("path of CAVI", (-1.75, 1.6), color=style.COLOUR["exclusive"], fontsize=8)
 
     for law, part in data[data["part"] == "variance"].groupby("law", sort=False):
-        variance.plot(part["correlation"], part["closed_form"], color=style.COLOUR[law], linestyle=style.LINE[law],
-                      linewidth=1.0)
-        variance.plot(part["correlation"], part["variance"], color=style.COLOUR[law], linestyle="",
-                      marker=style.MARKER[law])
+        variance.plot(
+            part["correlation"], part["closed_form"], color=style.COLOUR[law], linestyle=style.LINE[law], linewidth=1.0
+        )
+        variance.plot(
+            part["correlation"], part["variance"], color=style.COLOUR[law], linestyle="", marker=style.MARKER[law]
+        )
     style.panel(variance, "Variance of $z_1$ under q (exact: 1)", "correlation of the target", "variance")
     variance.set_ylim(0, 1.15)
     variance.annotate("moment matching: $\\Sigma_{11}$", (0.02, 1.05), color=style.COLOUR["inclusive"], fontsize=8)
-    variance.annotate("mean-field: $1/\\Lambda_{11} = 1-\\rho^2$", (0.02, 0.45), color=style.COLOUR["exclusive"],
-                      fontsize=8)
+    variance.annotate(
+        "mean-field: $1/\\Lambda_{11} = 1-\\rho^2$", (0.02, 0.45), color=style.COLOUR["exclusive"], fontsize=8
+    )
     return figure
 
 
@@ -99,27 +125,47 @@ def two_modes(data: pd.DataFrame) -> Figure:
     figure, axes = style.new(1, 2, height=2.8)
     densities, landscape = axes[0]
     dotted = (0, (1, 1))
-    looks = {"exact": ("exact", "-"), "exclusive": ("exclusive", "-"), "exclusive-second": ("exclusive", dotted),
-             "exclusive-third": ("exclusive", dotted), "inclusive": ("inclusive", "--")}
+    looks = {
+        "exact": ("exact", "-"),
+        "exclusive": ("exclusive", "-"),
+        "exclusive-second": ("exclusive", dotted),
+        "exclusive-third": ("exclusive", dotted),
+        "inclusive": ("inclusive", "--"),
+    }
     for law, rows in data[data["part"] == "density"].groupby("law", sort=False):
         meaning, line = looks[law]
-        densities.plot(rows["z"], rows["value"], color=style.COLOUR[meaning], linestyle=line,
-                       linewidth=2.2 if law == "exact" else 1.4)
+        densities.plot(
+            rows["z"],
+            rows["value"],
+            color=style.COLOUR[meaning],
+            linestyle=line,
+            linewidth=2.2 if law == "exact" else 1.4,
+        )
     style.panel(densities, "The nearest Gaussian", "z", "density").set_ylim(0, 0.93)
     optima = data[data["part"] == "optimum"].set_index("law")
-    for law, (x, y), text in (("exclusive", (-1.8, 0.8), "KL(q‖p), best"),
-                              ("exclusive", (2.0, 0.49), "KL(q‖p),\nother local optima"),
-                              ("inclusive", (-3.0, 0.12), "KL(p‖q)"), ("exact", (-2.6, 0.36), "target p")):
+    for law, (x, y), text in (
+        ("exclusive", (-1.8, 0.8), "KL(q‖p), best"),
+        ("exclusive", (2.0, 0.49), "KL(q‖p),\nother local optima"),
+        ("inclusive", (-3.0, 0.12), "KL(p‖q)"),
+        ("exact", (-2.6, 0.36), "target p"),
+    ):
         densities.annotate(text, (x, y), ha="center" if x > -2 else "right", fontsize=8, color=style.COLOUR[law])
     for law, rows in data[data["part"] == "profile"].groupby("law", sort=False):
         landscape.plot(rows["z"], rows["value"], color=style.COLOUR[law], linestyle=style.LINE[law])
     for law, row in optima.iterrows():
         meaning = looks[law][0]
-        landscape.plot(row["z"], row["value"], marker=style.MARKER[meaning], linestyle="", markersize=6,
-                       color=style.COLOUR[meaning],
-                       markerfacecolor=style.COLOUR[meaning] if law in ("exclusive", "inclusive") else "white")
-    style.panel(landscape, "What each direction sees", "mean of q (its deviation at its best)",
-                "least divergence (nats)")
+        landscape.plot(
+            row["z"],
+            row["value"],
+            marker=style.MARKER[meaning],
+            linestyle="",
+            markersize=6,
+            color=style.COLOUR[meaning],
+            markerfacecolor=style.COLOUR[meaning] if law in ("exclusive", "inclusive") else "white",
+        )
+    style.panel(
+        landscape, "What each direction sees", "mean of q (its deviation at its best)", "least divergence (nats)"
+    )
     landscape.set_ylim(0, 4)
     landscape.annotate("KL(q‖p):\nseveral wells", (0.1, 2.55), ha="center", fontsize=8, color=style.COLOUR["exclusive"])
     landscape.annotate("KL(p‖q):\none well", (0.9, 0.2), ha="left", fontsize=8, color=style.COLOUR["inclusive"])
@@ -131,8 +177,9 @@ def alpha_family(data: pd.DataFrame) -> Figure:
     moments."""
     figure, axes = style.new(1, 2, height=2.8)
     densities, moments = axes[0]
-    ramp = LinearSegmentedColormap.from_list("exclusive to inclusive",
-                                             [style.COLOUR["exclusive"], "#8f7fa0", style.COLOUR["inclusive"]])
+    ramp = LinearSegmentedColormap.from_list(
+        "exclusive to inclusive", [style.COLOUR["exclusive"], "#8f7fa0", style.COLOUR["inclusive"]]
+    )
     target = data[data["part"] == "exact"]
     densities.plot(target["z"], target["value"], color=style.COLOUR["exact"], linewidth=2.2)
     for alpha, rows in data[data["part"] == "density"].groupby("alpha"):
@@ -142,12 +189,14 @@ def alpha_family(data: pd.DataFrame) -> Figure:
     densities.annotate("a = 1: KL(p‖q)", (0.35, 0.235), ha="left", fontsize=8, color=style.COLOUR["inclusive"])
     optimum = data[data["part"] == "optimum"]
     for column, label, place in (("mean", "mean", -0.27), ("sd", "standard deviation", 1.9)):
-        moments.scatter(optimum["alpha"], optimum[column], c=ramp(optimum["alpha"]), s=14,
-                        marker="o" if column == "sd" else "s")
+        moments.scatter(
+            optimum["alpha"], optimum[column], c=ramp(optimum["alpha"]), s=14, marker="o" if column == "sd" else "s"
+        )
         exact = target[column].iloc[0]
         style.guide(moments.axhline(exact, **style.GUIDE))
-        moments.annotate(f"{label} of p", (0.0, exact), xytext=(0, 3), textcoords="offset points", fontsize=8,
-                         color=style.GREY)
+        moments.annotate(
+            f"{label} of p", (0.0, exact), xytext=(0, 3), textcoords="offset points", fontsize=8, color=style.GREY
+        )
     moments.annotate("standard deviation of q", (0.02, 0.68), fontsize=8)
     moments.annotate("mean of q", (0.02, -1.65), fontsize=8)
     style.panel(moments, "The optimum leaves the mode in one jump", "a", "units of z").set_ylim(-2.1, 2.4)
@@ -160,22 +209,35 @@ def clutter(data: pd.DataFrame) -> Figure:
     figure, axes = style.new(1, 3, height=2.8)
     density, sites, spread = axes[0]
     for law, rows in data[data["part"] == "density"].groupby("law", sort=False):
-        density.plot(rows["z"], rows["value"], color=style.COLOUR[law], linestyle=style.LINE[law],
-                     linewidth=2.2 if law == "exact" else 1.5)
+        density.plot(
+            rows["z"],
+            rows["value"],
+            color=style.COLOUR[law],
+            linestyle=style.LINE[law],
+            linewidth=2.2 if law == "exact" else 1.5,
+        )
     style.panel(density, "Posterior", "z", "density")
     density.set_ylim(0, density.get_ylim()[1] * 1.3)
-    for height, (law, text) in zip((0.94, 0.86, 0.78),
-                                   (("exact", "integral"), ("ep", "EP"), ("exclusive", "best ELBO"))):
+    for height, (law, text) in zip(
+        (0.94, 0.86, 0.78), (("exact", "integral"), ("ep", "EP"), ("exclusive", "best ELBO"))
+    ):
         density.annotate(text, (0.03, height), xycoords="axes fraction", color=style.COLOUR[law], fontsize=8)
 
     rows = data[data["part"] == "site"]
     style.guide(sites.axhline(0, **style.GUIDE))
     for sign, mask in (("s", rows["value"] < 0), ("o", rows["value"] >= 0)):
-        sites.scatter(rows.loc[mask, "z"], rows.loc[mask, "value"], color=style.COLOUR["ep"], marker=sign, s=22,
-                      facecolor="white" if sign == "s" else None)
+        sites.scatter(
+            rows.loc[mask, "z"],
+            rows.loc[mask, "value"],
+            color=style.COLOUR["ep"],
+            marker=sign,
+            s=22,
+            facecolor="white" if sign == "s" else None,
+        )
     style.panel(sites, "Precision of each EP site", "observation $x_n$", "precision")
-    sites.annotate("□ negative:\npulls mass apart", (0.03, 0.86), xycoords="axes fraction", fontsize=8,
-                   color=style.COLOUR["ep"])
+    sites.annotate(
+        "□ negative:\npulls mass apart", (0.03, 0.86), xycoords="axes fraction", fontsize=8, color=style.COLOUR["ep"]
+    )
 
     solved = data[(data["part"] == "data set") & data["converged"].fillna(False).astype(bool)]
     both = solved.groupby("data_set")["law"].transform("nunique") == 2
@@ -184,8 +246,16 @@ def clutter(data: pd.DataFrame) -> Figure:
     for _, pair in wide.iterrows():
         style.guide(spread.plot([0, 1], pair[["exclusive", "ep"]], color="#c8c8c8", linewidth=0.7, zorder=1)[0])
     for place, law in enumerate(("exclusive", "ep")):
-        style.guide(spread.plot([place] * len(wide), wide[law], color=style.COLOUR[law], marker=style.MARKER[law],
-                                linestyle="", alpha=0.7)[0])
+        style.guide(
+            spread.plot(
+                [place] * len(wide),
+                wide[law],
+                color=style.COLOUR[law],
+                marker=style.MARKER[law],
+                linestyle="",
+                alpha=0.7,
+            )[0]
+        )
     spread.set_xticks([0, 1], ["best ELBO", "EP"])
     spread.set_xlim(-0.4, 1.4)
     style.panel(spread, "Deviation / exact deviation", "", "ratio")
@@ -205,13 +275,33 @@ def power_path(data: pd.DataFrame) -> Figure:
     ):
         style.guide(axis.axhline(exact[column], **style.GUIDE))
         axis.plot(path["power"], path[column], color=style.COLOUR["ep"], marker=style.MARKER["ep"])
-        axis.plot(bound["power"], bound[column], color=style.COLOUR["exclusive"], marker=style.MARKER["exclusive"],
-                  markersize=7, linestyle="")
+        axis.plot(
+            bound["power"],
+            bound[column],
+            color=style.COLOUR["exclusive"],
+            marker=style.MARKER["exclusive"],
+            markersize=7,
+            linestyle="",
+        )
         style.panel(axis, title, "power η", unit)
-        axis.annotate("integral", (0.0, exact[column]), xytext=(0, 3), textcoords="offset points", fontsize=8,
-                      color=style.GREY)
-        axis.annotate("variational Bayes", (0, bound[column].iloc[0]), xytext=(8, -5), textcoords="offset points",
-                      fontsize=8, color=style.COLOUR["exclusive"])
-        axis.annotate("EP", (1, path[column].iloc[-1]), xytext=(-8, 3), textcoords="offset points", fontsize=8,
-                      ha="right", color=style.COLOUR["ep"])
+        axis.annotate(
+            "integral", (0.0, exact[column]), xytext=(0, 3), textcoords="offset points", fontsize=8, color=style.GREY
+        )
+        axis.annotate(
+            "variational Bayes",
+            (0, bound[column].iloc[0]),
+            xytext=(8, -5),
+            textcoords="offset points",
+            fontsize=8,
+            color=style.COLOUR["exclusive"],
+        )
+        axis.annotate(
+            "EP",
+            (1, path[column].iloc[-1]),
+            xytext=(-8, 3),
+            textcoords="offset points",
+            fontsize=8,
+            ha="right",
+            color=style.COLOUR["ep"],
+        )
     return figure

@@ -51,7 +51,9 @@ def bound_at_scale(table: pd.DataFrame) -> Figure:
 def _curves(axis: Axes, table: pd.DataFrame) -> None:
     for (name, split), rows in table.groupby(["algorithm", "split"]):
         look = TRAIN if split == "train" else {}
-        axis.plot(rows.samples, rows.bound, style.LINE[name], color=style.COLOUR[name], label=f"{name}, {split}", **look)
+        axis.plot(
+            rows.samples, rows.bound, style.LINE[name], color=style.COLOUR[name], label=f"{name}, {split}", **look
+        )
         if split == "test":
             style.band(axis, rows.samples, rows.bound, rows.se_seeds.fillna(0.0), color=style.COLOUR[name])
     axis.set_xscale("log")
@@ -71,7 +73,8 @@ def sample_ticks(axis: Axes, samples: pd.Series) -> None:
 def _names(axis: Axes, table: pd.DataFrame) -> None:
     last = table[table.samples == table.samples.max()]
     labels = [
-        (row.samples, row.bound, f"{_SHORT[row.algorithm]}, {row.split}", style.COLOUR[row.algorithm]) for row in last.itertuples()
+        (row.samples, row.bound, f"{_SHORT[row.algorithm]}, {row.split}", style.COLOUR[row.algorithm])
+        for row in last.itertuples()
     ]
     style.end_labels(axis, labels, gap=0.085)
 
@@ -94,4 +97,12 @@ def _below(axis: Axes, table: pd.DataFrame, low: float) -> None:
     last = table[(table.samples == table.samples.max()) & (table.split == "test") & (table.bound < low)]
     for number, row in enumerate(last.itertuples()):
         text = f"{_SHORT[row.algorithm]} ends\nbelow, at {row.bound:.0f}"
-        axis.text(0.97, 0.03 + 0.2 * number, text, transform=axis.transAxes, color=style.COLOUR[row.algorithm], fontsize=8, ha="right")
+        axis.text(
+            0.97,
+            0.03 + 0.2 * number,
+            text,
+            transform=axis.transAxes,
+            color=style.COLOUR[row.algorithm],
+            fontsize=8,
+            ha="right",
+        )

@@ -36,13 +36,26 @@ def use_of_latents(table: pd.DataFrame, threshold: float = 0.01) -> Figure:
     left.set_yscale("log")
     left.set_ylim(min(threshold / 20, table.kl[table.panel == "rank"].clip(lower=1e-5).min() / 1.5), None)
     style.guide(left.axhline(threshold, **style.GUIDE))
-    left.annotate(f"{threshold:g} nats", (1, threshold), xycoords=("axes fraction", "data"), xytext=(0, 3),
-                  textcoords="offset points", fontsize=8, color=style.GUIDE["color"], ha="right")
+    left.annotate(
+        f"{threshold:g} nats",
+        (1, threshold),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        fontsize=8,
+        color=style.GUIDE["color"],
+        ha="right",
+    )
     right.set_xscale("log")
     right.set_ylim(0, 1.05 * max(sizes))
     for axis in (left, right):
         axis.grid(axis="y")
-    style.panel(left, "Divergence of each latent at the end", "latent, largest first", "divergence from the prior\n(nats per image)")
+    style.panel(
+        left,
+        "Divergence of each latent at the end",
+        "latent, largest first",
+        "divergence from the prior\n(nats per image)",
+    )
     style.panel(right, "Active latents over training", "samples seen", "active latents")
     style.end_labels(right, names, gap=0.08)
     return figure

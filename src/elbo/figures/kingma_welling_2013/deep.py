@@ -31,7 +31,9 @@ def nll_by_draws(table: pd.DataFrame, reference: pd.DataFrame | None = None) -> 
             labels.append((own.draws.iloc[-1], own.nll.iloc[-1], "VAE" if k == 1 else f"IWAE, k = {k}", colour))
             if "published" in own and own.published.notna().any():
                 known = own.dropna(subset="published")
-                axis.plot(known.draws, known.published, style.MARKER[look], color=colour, markerfacecolor="none", markersize=7)
+                axis.plot(
+                    known.draws, known.published, style.MARKER[look], color=colour, markerfacecolor="none", markersize=7
+                )
                 labels.append((known.draws.iloc[-1], known.published.iloc[-1], "published", colour))
         axis.set_xscale("log")
         style.panel(axis, title, "draws of the bound")

@@ -44,7 +44,9 @@ def evidence(table: pd.DataFrame) -> Figure:
         style.end_labels(axis, labels, gap=0.065)
     late = table[table.samples >= table.samples.max() / 30].log_evidence
     spread = late.max() - late.min()
-    axes[0, 0].set_ylim(max(table.log_evidence.min(), late.min() - 0.25 * spread) - 0.04 * spread, late.max() + 0.08 * spread)
+    axes[0, 0].set_ylim(
+        max(table.log_evidence.min(), late.min() - 0.25 * spread) - 0.04 * spread, late.max() + 0.08 * spread
+    )
     axes[0, 0].set_ylabel("log marginal likelihood\n(nats per image)")
     return figure
 
@@ -69,7 +71,11 @@ def estimators(table: pd.DataFrame) -> Figure:
         style.guide(axis.axvline(0, **style.GUIDE))
         for row in table[table.model == model].itertuples():
             colour, height = SIDES[row.side], names.index(row.estimator)
-            style.guide(axis.plot([row.error - 2 * row.se, row.error + 2 * row.se], [height] * 2, color=colour, linewidth=1.1)[0])
+            style.guide(
+                axis.plot([row.error - 2 * row.se, row.error + 2 * row.se], [height] * 2, color=colour, linewidth=1.1)[
+                    0
+                ]
+            )
             axis.barh(height, row.error, height=0.45, color=colour, alpha=0.55)
         axis.set_xscale("symlog", linthresh=0.01, linscale=0.6)
         reach = 10 ** math.ceil(math.log10(table.error.abs().add(2 * table.se).max()))
@@ -81,7 +87,10 @@ def estimators(table: pd.DataFrame) -> Figure:
         axis.grid(axis="x")
         style.panel(axis, model[0].upper() + model[1:], "estimate minus exact (nats per datum)")
     axes[0, 0].set_yticks(np.arange(len(names)), names)
-    for place, colour, text in ((0.28, SIDES["lower"], "below in expectation"), (0.62, SIDES["upper"], "above in expectation")):
+    for place, colour, text in (
+        (0.28, SIDES["lower"], "below in expectation"),
+        (0.62, SIDES["upper"], "above in expectation"),
+    ):
         figure.text(place, 0.005, f"■ {text}", color=colour, fontsize=8, va="bottom")
     figure.get_layout_engine().set(rect=(0, 0.05, 1, 0.95))
     return figure
@@ -95,7 +104,10 @@ def breakdown(table: pd.DataFrame) -> Figure:
     """
     figure, axes = style.new(1, 2, height=2.8)
     left, right = axes[0]
-    looks = {"rms": (style.COLOUR["mcem"], "s", "-", "true error"), "claimed": (style.COLOUR["aevb"], "o", "--", "claimed")}
+    looks = {
+        "rms": (style.COLOUR["mcem"], "s", "-", "true error"),
+        "claimed": (style.COLOUR["aevb"], "o", "--", "claimed"),
+    }
     labels = []
     for column, (colour, marker, line, name) in looks.items():
         error = table.rms_se if column == "rms" else None
@@ -105,7 +117,9 @@ def breakdown(table: pd.DataFrame) -> Figure:
     left.grid(axis="y")
     style.panel(left, "Error of one estimate", "latents", "nats")
     style.end_labels(left, labels, gap=0.09)
-    right.errorbar(table.dim, table.infinite, yerr=table.infinite_se, color=style.COLOUR["exact"], marker="o", capsize=2)
+    right.errorbar(
+        table.dim, table.infinite, yerr=table.infinite_se, color=style.COLOUR["exact"], marker="o", capsize=2
+    )
     right.set_ylim(-0.03, 1.03)
     right.grid(axis="y")
     style.panel(right, "Fits whose weights have infinite variance", "latents", "share of all fits")

@@ -36,8 +36,9 @@ def gradient_noise(table: pd.DataFrame) -> Figure:
         for name, (colour, marker, line) in LOOKS.items():
             own = rows[rows.estimator == name]
             axis.plot(own[x], own.sd, linestyle=line, color=colour)
-            axis.errorbar(own[x], own.measured_sd, yerr=own.measured_se, color=colour, marker=marker, linestyle="none",
-                          capsize=2)
+            axis.errorbar(
+                own[x], own.measured_sd, yerr=own.measured_se, color=colour, marker=marker, linestyle="none", capsize=2
+            )
             if panel == "distance":
                 _label(axis, name, own[x].to_numpy(), own.sd.to_numpy(), colour)
         length = rows[rows.estimator == "A"]

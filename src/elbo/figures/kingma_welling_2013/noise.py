@@ -21,8 +21,15 @@ def estimator_noise(table: pd.DataFrame) -> Figure:
     for axis, (column, title, ylabel) in zip(axes[0], panels):
         for name, (colour, marker, line) in looks.items():
             rows = table[table.estimator == name]
-            axis.errorbar(rows.latent_dim, rows[column], yerr=rows[f"{column}_se"].fillna(0.0), color=colour, marker=marker,
-                          linestyle=line, capsize=2)
+            axis.errorbar(
+                rows.latent_dim,
+                rows[column],
+                yerr=rows[f"{column}_se"].fillna(0.0),
+                color=colour,
+                marker=marker,
+                linestyle=line,
+                capsize=2,
+            )
         axis.set_xticks(sorted(table.latent_dim.unique()))
         axis.set_ylim(0, None)
         axis.grid(axis="y")
