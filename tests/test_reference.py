@@ -4,10 +4,12 @@ import datetime
 import hashlib
 import json
 
+import filelock
 import pandas as pd
 import pytest
 
 from elbo import reference
+from elbo.reference import parts
 
 
 @pytest.fixture
@@ -15,6 +17,7 @@ def folder(tmp_path, monkeypatch):
     table = pd.DataFrame({"x": [1, 2], "y": [0.1, 1 / 3]})
     monkeypatch.setattr(reference, "directory", lambda: tmp_path / "data" / "reference")
     monkeypatch.setattr(reference, "tables", lambda chapter: {"one": lambda: table, "two": lambda: table.tail(1)})
+    monkeypatch.setattr(reference, "sweeps", lambda chapter: {})
     monkeypatch.setattr(reference, "_loaded", {})
     return tmp_path / "data" / "reference" / "toy-2013", table
 
@@ -52,3 +55,48 @@ def test_every_committed_table_is_the_one_that_was_measured():
     assert records
     for record in records:
         assert reference.load(record.parent.name, record.stem) is not None
+
+
+@pytest.fixture
+def swept(folder, monkeypatch):
+    """A table of three parts whose measuring is counted."""
+    calls = []
+
+    def measure(beta, seed):
+        calls.append((beta, seed))
+        return pd.DataFrame({"score": [beta * 10 + seed]})
+
+    grid = [{"beta": beta, "seed": seed} for seed in (0, 1) for beta in (1.0, 4.0)][:3]
+    monkeypatch.setattr(reference, "sweeps", lambda chapter: {"scores": parts.Sweep(measure, grid)})
+    return folder[0], calls
+
+
+def test_a_table_is_gathered_from_the_parts_that_are_there_and_only_what_is_missing_is_measured(swept):
+    path, calls = swept
+    assert reference.main(["toy-2013", "scores", "--part", "beta=4.0,seed=0"]) == 0
+    assert reference.main(["toy-2013", "scores", "--gather"]) == 0
+    assert reference.load("toy-2013", "scores").to_dict("records") == [{"score": 40.0, "beta": 4.0, "seed": 0}]
+    assert reference.record("toy-2013", "scores")["parts_asked"] == 3
+    assert reference.main(["toy-2013", "scores"]) == 0
+    assert calls == [(4.0, 0), (1.0, 0), (1.0, 1)], "the part that was there is not measured again"
+    table = reference.load("toy-2013", "scores")
+    assert list(table.score) == [10.0, 40.0, 11.0], "rows stand in the order of the sweep"
+    about = reference.record("toy-2013", "scores")
+    folder = reference.parts_folder("toy-2013", "scores")
+    for part, key in zip(about["parts"], ["beta=1.0,seed=0", "beta=4.0,seed=0", "beta=1.0,seed=1"]):
+        assert part["sha256"] == hashlib.sha256((folder / f"{key}.csv").read_bytes()).hexdigest()
+
+
+def test_a_damaged_part_an_unknown_one_and_one_that_is_held_are_refused(swept, capsys):
+    folder = reference.parts_folder("toy-2013", "scores")
+    assert reference.main(["toy-2013", "scores", "--gather"]) == 2
+    assert "no part has been measured yet" in capsys.readouterr().err
+    assert reference.main(["toy-2013", "scores", "--part", "beta=4.0,seed=7"]) == 2
+    assert "did you mean beta=4.0,seed=0" in capsys.readouterr().err
+    with filelock.FileLock(folder / ".beta=1.0,seed=0.lock"):
+        assert reference.main(["toy-2013", "scores", "--part", "beta=1.0,seed=0"]) == 4
+    assert "another process is measuring beta=1.0,seed=0" in capsys.readouterr().err
+    reference.main(["toy-2013", "scores", "--part", "beta=1.0,seed=0"])
+    (folder / "beta=1.0,seed=0.csv").write_text("score\n11\n")
+    assert reference.main(["toy-2013", "scores", "--gather"]) == 2
+    assert "measure the part again" in capsys.readouterr().err

@@ -164,5 +164,5 @@ def test_impossible_models_are_refused():
         VAE(6, 4, 0)
     with pytest.raises(ValueError, match="'bernoulli' or 'gaussian'"):
         VAE(6, 4, 2, "poisson")
-    with pytest.raises(ValueError, match="'tanh' or 'relu'"):
+    with pytest.raises(ValueError, match="'tanh', 'relu' or 'softplus'"):
         VAE(6, 4, 2, decoder_activation="gelu")

@@ -23,7 +23,7 @@ __all__ = ["VAE", "Params", "bounded_log_var"]
 
 Params = dict[str, Tensor]
 
-ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
+ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "softplus": softplus}
 LATENT_FLOOR = -30.0
 GREY_LEVEL_FLOOR = 2 * math.log(1 / 256)
 
@@ -49,7 +49,7 @@ class VAE:
         likelihood: ``"bernoulli"``, equation 11: the decoder gives the logits of independent pixels. ``"gaussian"``,
             equation 12: it gives means, through a sigmoid, and log-variances, linear above ``log_var_floor`` (the form
             used for the Frey faces).
-        activation: of the hidden units, ``"tanh"`` or ``"relu"``.
+        activation: of the hidden units, ``"tanh"``, ``"relu"`` or ``"softplus"``.
         decoder_activation: the same for the decoder alone; ``None`` takes ``activation``.
         encoder_layers, decoder_layers: how many hidden layers.
         log_var_floor: smallest log-variance of the Gaussian likelihood. Without one the density of a pixel that never
@@ -61,8 +61,8 @@ class VAE:
     hidden: int = 500
     latent_dim: int = 20
     likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
-    activation: Literal["tanh", "relu"] = "tanh"
-    decoder_activation: Literal["tanh", "relu"] | None = None
+    activation: Literal["tanh", "relu", "softplus"] = "tanh"
+    decoder_activation: Literal["tanh", "relu", "softplus"] | None = None
     encoder_layers: int = 1
     decoder_layers: int = 1
     log_var_floor: float = GREY_LEVEL_FLOOR
@@ -75,7 +75,7 @@ class VAE:
             raise ValueError(f"likelihood must be 'bernoulli' or 'gaussian', got {self.likelihood!r}")
         for activation in (self.activation, self.decoder_activation or self.activation):
             if activation not in ACTIVATIONS:
-                raise ValueError(f"activation must be 'tanh' or 'relu', got {activation!r}")
+                raise ValueError(f"activation must be 'tanh', 'relu' or 'softplus', got {activation!r}")
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -26,11 +26,13 @@ from elbo.experiments.hoffman_johnson_2016.reference import (
     reference_table,
     with_reference,
 )
+from elbo.experiments.hoffman_johnson_2016.sweep import SWEEPS
 from elbo.experiments.hoffman_johnson_2016.training import Runs, train_models
 
 __all__ = [
     "MIDDLE",
     "REFERENCE",
+    "SWEEPS",
     "Runs",
     "aggregate_on_grid",
     "as_text",

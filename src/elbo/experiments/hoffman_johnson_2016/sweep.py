@@ -1,0 +1,93 @@
+"""The paper's own network at length: MNIST, two hidden layers of 500 softplus units, one model a part.
+
+What the paper does not say is ours: minibatches of 100, Adam at 1e-3, how long, and which binarisation ("a binarized
+MNIST dataset"), so that both are measured.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+
+from elbo import reference
+from elbo.data import load
+from elbo.estimators import surgery
+from elbo.inference.aevb import Trained, aevb
+from elbo.models.vae import VAE, Params
+from elbo.reference.parts import Sweep
+
+__all__ = ["AGES", "SWEEPS", "surgery_part", "train_model"]
+
+CHAPTER = "hoffman-johnson-2016"
+AGES = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000)
+"""Ages at which a model is looked at, in passes over the 60,000 training images. The length of a run is one of them, so
+that a longer run goes on from the checkpoint of a shorter one."""
+CODES = 4_000
+BATCH = 100
+
+
+def measured(model: VAE, params: Params, images: torch.Tensor) -> dict[str, float]:
+    """The terms of the surgery over these images, and their Monte Carlo errors; see :func:`elbo.estimators.surgery`."""
+    encoded = [model.encode(params, part) for part in images.split(5000)]
+    mean, log_var = (torch.cat(column) for column in zip(*encoded))
+    return surgery(
+        mean,
+        log_var,
+        lambda index, z: model.log_likelihood(params, images[index], z),
+        generator=torch.Generator().manual_seed(0),
+        codes=CODES,
+    ).as_dict()
+
+
+def train_model(latent_dim: int, seed: int, epochs: int, binarise: str) -> Trained:
+    """Train one model for so many passes, or take what its checkpoint already holds.
+
+    The history has a row an age and split (60,000 training images, 10,000 test images) with the terms of the surgery.
+
+    Raises:
+        ValueError: ``epochs`` is not one of :data:`AGES`.
+    """
+    if epochs not in AGES:
+        raise ValueError(f"epochs must be one of {AGES}, got {epochs}")
+    train, test = (load("mnist", split=split, binarise=binarise) for split in ("train", "test"))
+    model = VAE(784, 500, latent_dim, activation="softplus", encoder_layers=2, decoder_layers=2)
+    return aevb(
+        model,
+        train,
+        samples=epochs * len(train),
+        batch_size=BATCH,
+        seeds=[seed],
+        weight_prior=False,
+        optimiser="adam",
+        learning_rate=1e-3,
+        init_scale="glorot",
+        evaluate_on={"train": train, "test": test},
+        evaluate_at=[age * len(train) for age in AGES if age <= epochs],
+        measure=measured,
+        device="cpu",
+        checkpoint=reference.scratch(CHAPTER, f"softplus-{binarise}-{latent_dim}-{seed}"),
+    )
+
+
+def surgery_part(latent_dim: int, seed: int, epochs: int, binarise: str) -> pd.DataFrame:
+    """One model at every age: rows ``split, epoch``, the terms in nats per image, ``<term>_se`` their Monte Carlo error
+    with the model given, and ``bound`` of one draw."""
+    history = train_model(latent_dim, seed, epochs, binarise).history
+    history["epoch"] = (history.samples / 60_000).round().astype(int)
+    history = history.drop(columns=["beta", "samples"]).rename(columns={"se": "bound_se"})
+    about = {"data": "mnist", "hidden": 500, "layers": 2, "activation": "softplus", "batch_size": BATCH}
+    numbers = history.select_dtypes(float).columns
+    return history.assign(binarise=binarise, **about).round(dict.fromkeys(numbers, 5))
+
+
+def grid(epochs: int) -> list[dict[str, str | int]]:
+    """Their three sizes of code; a seed at a time, and the binarisation once for all before the one afresh."""
+    return [
+        {"latent_dim": latent_dim, "seed": seed, "epochs": epochs, "binarise": binarise}
+        for seed in (0, 1, 2)
+        for binarise in ("fixed", "fresh")
+        for latent_dim in (20, 10, 2)
+    ]
+
+
+SWEEPS = {"surgery-paper": Sweep(surgery_part, grid(200))}

@@ -1,0 +1,256 @@
+"""Reference runs: tables that were measured once, at the paper's scale, and are kept beside the code.
+
+A table is ``data/reference/<chapter>/<name>.csv`` with a record ``<name>.json`` of how it was made. A chapter draws it as a
+thin line behind the reader's own run. Any table is made again by one command::
+
+    python -m elbo.reference hoffman-johnson-2016 surgery-table
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import difflib
+import hashlib
+import importlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from elbo.reference import parts
+
+__all__ = [
+    "ReferenceError",
+    "directory",
+    "gather",
+    "load",
+    "loaded",
+    "make",
+    "make_part",
+    "parts_folder",
+    "record",
+    "scratch",
+    "sweeps",
+    "tables",
+]
+
+_loaded: dict[str, str] = {}
+
+
+class ReferenceError(ValueError):
+    """A reference table does not exist, or its file is not the one that its record describes."""
+
+
+def directory() -> Path:
+    """The folder of the reference tables in this checkout."""
+    return Path(__file__).resolve().parents[3] / "data" / "reference"
+
+
+def load(chapter: str, name: str) -> pd.DataFrame | None:
+    """The table ``name`` of a chapter, or ``None`` where the checkout has none.
+
+    Raises:
+        ReferenceError: the file's sha256 is not the one in its record.
+    """
+    path = directory() / chapter / f"{name}.csv"
+    if not path.exists():
+        return None
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != record(chapter, name)["sha256"]:
+        raise ReferenceError(
+            f"data/reference/{chapter}/{name}.csv was changed after it was measured; restore it with "
+            f"`git checkout data/reference` or measure it again with `python -m elbo.reference {chapter} {name}`"
+        )
+    _loaded[f"{chapter}/{name}"] = digest
+    return pd.read_csv(path)
+
+
+def scratch(chapter: str, name: str) -> Path:
+    """Where a long run of a chapter's reference tables keeps a checkpoint, ``_build/reference/<chapter>/<name>.ckpt``.
+
+    So that a command that was stopped goes on where it was. Nothing removes these files but ``make clean``; a checkpoint of
+    another run (other settings) is refused by whoever reads it.
+    """
+    folder = directory().parents[1] / "_build" / "reference" / chapter
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.ckpt"
+
+
+def loaded() -> dict[str, str]:
+    """The reference tables that this process has read so far: ``{"chapter/name": sha256}``; a figure records them."""
+    return dict(sorted(_loaded.items()))
+
+
+def record(chapter: str, name: str) -> dict:
+    """How the table was made: command, commit, versions, device, threads, date, seconds, sha256 of the CSV."""
+    return json.loads((directory() / chapter / f"{name}.json").read_text())
+
+
+def tables(chapter: str) -> dict[str, Callable[[], pd.DataFrame]]:
+    """The reference tables that a chapter's experiments make in one go: ``{name: function without arguments}``."""
+    return getattr(_experiments(chapter), "REFERENCE", {})
+
+
+def _experiments(chapter: str):
+    try:
+        return importlib.import_module("elbo.experiments." + chapter.replace("-", "_"))
+    except ModuleNotFoundError:
+        known = sorted(
+            p.stem.replace("_", "-") for p in (Path(__file__).parents[1] / "experiments").iterdir() if p.stem[0] != "_"
+        )
+        raise ReferenceError(f"no experiments for {chapter!r}; the chapters are {', '.join(known)}") from None
+
+
+def sweeps(chapter: str) -> dict[str, parts.Sweep]:
+    """The reference tables of a chapter that are measured in parts: ``{name: sweep}``."""
+    return getattr(_experiments(chapter), "SWEEPS", {})
+
+
+def make(chapter: str, name: str) -> Path:
+    """Measure one reference table and put it, with its record, into the checkout; returns the CSV's path.
+
+    A table that is measured in parts gets the parts that are missing measured first, one after the other.
+
+    Raises:
+        ReferenceError: the chapter has no table of that name.
+    """
+    if name in sweeps(chapter):
+        for part in sweeps(chapter)[name].parts():
+            make_part(chapter, name, part.key)
+        return gather(chapter, name)
+    known = tables(chapter)
+    if name not in known:
+        raise ReferenceError(f"{chapter} has no reference table {name!r}; {_near(name, known)}")
+    checkout = _checkout()
+    start = time.perf_counter()
+    table = known[name]()
+    seconds = time.perf_counter() - start
+    return _put(chapter, name, table, f"python -m elbo.reference {chapter} {name}", seconds, checkout)
+
+
+def parts_folder(chapter: str, name: str) -> Path:
+    """Where the parts of a table are kept until it is gathered, ``_build/parts/<chapter>/<name>``."""
+    return directory().parents[1] / "_build" / "parts" / chapter / name
+
+
+def make_part(chapter: str, name: str, key: str) -> Path:
+    """Measure one part of a table, unless it is there; returns its path. Parts with other keys may run beside it.
+
+    Raises:
+        ReferenceError: no such table or part.
+        elbo.reference.parts.Held: another process is at it.
+    """
+    sweep = _sweep(chapter, name)
+    found = {part.key: part for part in sweep.parts()}
+    if key not in found:
+        raise ReferenceError(f"{chapter} {name} has no part {key!r}; {_near(key, found)}")
+    about = {
+        "chapter": chapter,
+        "table": name,
+        "command": f"python -m elbo.reference {chapter} {name} --part {key}",
+        **_checkout(),
+    }
+    return parts.measure_part(sweep, found[key], parts_folder(chapter, name), about)
+
+
+def gather(chapter: str, name: str) -> Path:
+    """Put the parts that are there together into the committed table, whose record names each of them.
+
+    Raises:
+        ReferenceError: no such table.
+        elbo.reference.parts.PartError: no part is there, or one is damaged.
+    """
+    sweep = _sweep(chapter, name)
+    table, records = parts.gather(sweep, parts_folder(chapter, name))
+    kept = ("part", "rows", "sha256", "seconds", "finished", "commit", "dirty", "cpu", "gpu", "threads")
+    listed = [{field: record[field] for field in kept if field in record} for record in records]
+    seconds = sum(record["seconds"] for record in records)
+    command = f"python -m elbo.reference {chapter} {name} --gather"
+    more = {"parts": listed, "parts_asked": len(sweep.grid), "data": records[0].get("data", {})}
+    return _put(chapter, name, table, command, seconds, _checkout(), more)
+
+
+def _sweep(chapter: str, name: str) -> parts.Sweep:
+    known = sweeps(chapter)
+    if name not in known:
+        raise ReferenceError(f"{chapter} has no table {name!r} that is measured in parts; {_near(name, known)}")
+    return known[name]
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1) or sorted(known)
+    return f"did you mean {', '.join(near) or 'none: it has none'}?"
+
+
+def _put(
+    chapter: str, name: str, table: pd.DataFrame, command: str, seconds: float, checkout: dict, more: dict | None = None
+) -> Path:
+    """The table and its record, into the checkout."""
+    from elbo.companion.record import environment
+
+    text = table.to_csv(index=False, lineterminator="\n")
+    about = {
+        "chapter": chapter,
+        "table": name,
+        "command": command,
+        "rows": len(table),
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "seconds": round(seconds, 1),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **environment(),
+        **checkout,
+        **(more or {}),
+    }
+    path = directory() / chapter / f"{name}.csv"
+    parts.write(path, text)
+    parts.write(path.with_suffix(".json"), json.dumps(about, indent=1, sort_keys=True) + "\n")
+    return path
+
+
+@cache
+def _checkout() -> dict:
+    """Commit and dirty flag when the first table was asked for: the tables themselves, once written, are a change too."""
+    from elbo.companion.record import commit
+
+    return commit()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """``python -m elbo.reference CHAPTER [TABLE ...] [--parts | --part KEY | --gather]``: make these tables, or list."""
+    asked = _arguments().parse_args(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if not asked.tables:
+            known = [*tables(asked.chapter), *sweeps(asked.chapter)]
+            print("\n".join(known) or f"{asked.chapter} has no reference tables")
+        for name in asked.tables:
+            if asked.parts:
+                folder = parts_folder(asked.chapter, name)
+                for part in _sweep(asked.chapter, name).parts():
+                    print(f"{'done' if part.is_done(folder) else 'to do':5}  {part.key}")
+                continue
+            made = make_part(asked.chapter, name, asked.part) if asked.part else None
+            made = made or (gather if asked.gather else make)(asked.chapter, name)
+            print(f"{name}: {made.relative_to(directory().parents[1])}")
+    except (ReferenceError, parts.PartError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except parts.Held as error:
+        print(error, file=sys.stderr)
+        return 4
+    return 0
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m elbo.reference", description="Measure reference tables.")
+    parser.add_argument("chapter", metavar="CHAPTER")
+    parser.add_argument("tables", metavar="TABLE", nargs="*", help="without one, list what there is")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--parts", action="store_true", help="list the parts of a table, and which are measured")
+    what.add_argument("--part", metavar="KEY", help="measure this part alone")
+    what.add_argument("--gather", action="store_true", help="put the measured parts together into the table")
+    return parser
