@@ -1,7 +1,7 @@
 """Reference runs: tables that were measured once, at the paper's scale, and are kept beside the code.
 
-A table is ``data/reference/<chapter>/<name>.csv`` with a record ``<name>.json`` of how it was made. A chapter draws it as a
-thin line behind the reader's own run. Any table is made again by one command::
+A table is ``data/reference/<chapter>/<name>.csv`` with a record ``<name>.json`` of how it was made. A chapter draws it
+as a thin line behind the reader's own run. Any table is made again by one command::
 
     python -m elbo.reference hoffman-johnson-2016 surgery-table
 """
@@ -73,8 +73,8 @@ def load(chapter: str, name: str) -> pd.DataFrame | None:
 def scratch(chapter: str, name: str) -> Path:
     """Where a long run of a chapter's reference tables keeps a checkpoint, ``_build/reference/<chapter>/<name>.ckpt``.
 
-    So that a command that was stopped goes on where it was. Nothing removes these files but ``make clean``; a checkpoint of
-    another run (other settings) is refused by whoever reads it.
+    So that a command that was stopped goes on where it was. Nothing removes these files but ``make clean``; a
+    checkpoint of another run (other settings) is refused by whoever reads it.
     """
     folder = directory().parents[1] / "_build" / "reference" / chapter
     folder.mkdir(parents=True, exist_ok=True)
@@ -214,14 +214,14 @@ def _put(
 
 @cache
 def _checkout() -> dict:
-    """Commit and dirty flag when the first table was asked for: the tables themselves, once written, are a change too."""
+    """Commit and dirty flag when the first table was asked for: the tables, once written, are a change too."""
     from elbo.companion.record import commit
 
     return commit()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """``python -m elbo.reference CHAPTER [TABLE ...] [--parts | --part KEY | --gather]``: make these tables, or list."""
+    """``python -m elbo.reference CHAPTER [TABLE ...] [--parts | --part KEY | --gather]``: make tables, or list them."""
     asked = _arguments().parse_args(sys.argv[1:] if arguments is None else arguments)
     try:
         if not asked.tables:

@@ -51,8 +51,8 @@ class Sweep:
         measure: ``measure(**settings) -> tidy table`` of one part. It may keep checkpoints, and must give the same rows
             whether it was interrupted or not.
         grid: settings of every part, most urgent first; values are words and numbers.
-        finish: what is done with all rows together (columns dropped, rows sorted); it must not depend on which parts
-            are there beyond what it says of them.
+        finish: what is done with all rows together (reduced, chosen among, sorted): settings are columns, and ``part``
+            is the key of the part that a row comes from, dropped afterwards.
     """
 
     measure: Callable[..., pd.DataFrame]
@@ -141,11 +141,12 @@ def gather(sweep: Sweep, folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any
             raise PartError(f"{path} is not what its record says: remove both and measure the part again")
         table = pd.read_csv(io.BytesIO(text))
         missing = {name: value for name, value in part.settings.items() if name not in table}
-        tables.append(table.assign(**missing))
+        tables.append(table.assign(**missing, part=part.key))
         records.append(record)
     if not tables:
         raise PartError(f"no part has been measured yet: there is none in {folder}")
-    return sweep.finish(pd.concat(tables, ignore_index=True)), records
+    together = sweep.finish(pd.concat(tables, ignore_index=True))
+    return together.drop(columns="part", errors="ignore"), records
 
 
 def write(path: Path, text: str) -> None:

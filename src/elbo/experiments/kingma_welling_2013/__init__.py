@@ -25,6 +25,7 @@ from elbo.experiments.kingma_welling_2013.gradients import at_the_posterior, gra
 from elbo.experiments.kingma_welling_2013.noise import estimator_noise
 from elbo.experiments.kingma_welling_2013.pictures import manifold, prior_samples, reconstructions
 from elbo.experiments.kingma_welling_2013.reference import REFERENCE
+from elbo.experiments.kingma_welling_2013.sweep import SWEEPS
 from elbo.experiments.kingma_welling_2013.training import SETTINGS, Run, Settings, describe, settings, train
 from elbo.experiments.kingma_welling_2013.weights import answer_of_weights, few_data, said_of_weights
 
@@ -32,6 +33,7 @@ __all__ = [
     "EVIDENCE",
     "REFERENCE",
     "SETTINGS",
+    "SWEEPS",
     "Run",
     "Settings",
     "answer_of_use",

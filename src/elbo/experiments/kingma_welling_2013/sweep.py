@@ -1,0 +1,230 @@
+"""The chapter's long reference tables, a part for each curve and each model: figure 2, and the check against Burda et
+al. (2016).
+
+Ages stand on one ladder, whatever the length of a run, so that a longer run goes on from the checkpoint of a shorter
+one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from elbo import reference
+from elbo.data import load
+from elbo.experiments.kingma_welling_2013.deep import SIZES, active_units, held_out, nll_by_draws, two_phase
+from elbo.experiments.kingma_welling_2013.evidence import RATES
+from elbo.experiments.kingma_welling_2013.training import ALGORITHMS
+from elbo.inference.iwae import iwae
+from elbo.models.vae import VAE
+from elbo.reference.parts import Sweep, write
+from elbo.training import Adam, keyed_generator
+
+__all__ = ["LADDER", "NETWORKS", "SWEEPS", "best_rate", "bound_part", "burda_part", "longest", "summary"]
+
+CHAPTER = "kingma-welling-2013"
+LADDER = tuple(100 * round(10 ** (2 + k / 8)) for k in range(35))
+"""Numbers of samples, eight a decade from 10,000, at which a curve is looked at; lengths of runs are among them."""
+NETWORKS = {
+    "mnist": {"hidden": 500, "likelihood": "bernoulli", "latent_dims": (20, 10, 5, 3, 200)},
+    "frey": {"hidden": 200, "likelihood": "gaussian", "latent_dims": (10, 20, 5, 2)},
+}
+
+
+def best_rate(dataset: str, algorithm: str, latent_dim: int, samples: int = 200_000) -> float:
+    """The step size among :data:`RATES` with the best bound on 2,000 training images after ``samples``, seed 0.
+
+    Measured once and kept beside the checkpoints.
+    """
+    kept = reference.scratch(CHAPTER, f"rate-{dataset}-{algorithm}-{latent_dim}").with_suffix(".json")
+    if kept.exists():
+        return json.loads(kept.read_text())["rate"]
+    train, network = load(dataset, split="train"), NETWORKS[dataset]
+    model = VAE(train.images.shape[1], network["hidden"], latent_dim=latent_dim, likelihood=network["likelihood"])
+    some = train.images[torch.linspace(0, len(train) - 1, min(2000, len(train))).long()]
+    pilot = ALGORITHMS[algorithm](
+        model,
+        train,
+        samples=samples,
+        seeds=[0] * len(RATES),
+        learning_rate=RATES,
+        evaluate_on={"train": some},
+        device="cpu",
+    )
+    bounds = pilot.history.bound.tolist()
+    rate = RATES[int(np.argmax(bounds))]
+    write(kept, json.dumps({"rate": rate, "rates": RATES, "bounds": bounds, "samples": samples}) + "\n")
+    return rate
+
+
+def bound_part(dataset: str, algorithm: str, latent_dim: int, seed: int, samples: int) -> pd.DataFrame:
+    """One curve of figure 2 with the paper's network, minibatches (100), optimiser, start and weight prior.
+
+    Args:
+        dataset: ``"mnist"`` (60,000 training images, black and white, drawn afresh from the grey levels) or ``"frey"``
+            (1,572 training faces, 393 held out).
+        samples: training images that the model sees, one of :data:`LADDER`.
+
+    Returns:
+        Rows ``split, samples`` with ``bound`` and its standard error over the images of the split, ``se_images`` (nats
+        per image), and the ``learning_rate``, chosen among :data:`RATES` for an algorithm with 10 latents, and again
+        for sizes above 20. The training split is as many training images as there are test images, spread evenly.
+
+    Raises:
+        ValueError: a length that is not on the ladder.
+    """
+    if samples not in LADDER:
+        raise ValueError(f"samples must be one of {LADDER}, got {samples}")
+    network, train, test = NETWORKS[dataset], load(dataset, split="train"), load(dataset, split="test")
+    shown = torch.linspace(0, len(train) - 1, len(test)).long()
+    rate = best_rate(dataset, algorithm, 10 if latent_dim <= 20 else latent_dim)
+    trained = ALGORITHMS[algorithm](
+        VAE(train.images.shape[1], network["hidden"], latent_dim=latent_dim, likelihood=network["likelihood"]),
+        train,
+        samples=samples,
+        seeds=[seed],
+        learning_rate=rate,
+        evaluate_on={"train": train.images[shown], "test": test},
+        evaluate_at=[at for at in LADDER if at <= samples],
+        device="cpu",
+        checkpoint=reference.scratch(CHAPTER, f"bound-{dataset}-{algorithm}-{latent_dim}-{seed}"),
+    )
+    table = trained.history.rename(columns={"se": "se_images"}).assign(algorithm=algorithm, learning_rate=rate)
+    columns = ["algorithm", "latent_dim", "seed", "split", "samples", "bound", "se_images", "learning_rate"]
+    return table[columns].assign(hidden=network["hidden"], data=dataset).round({"bound": 4, "se_images": 4})
+
+
+def longest(table: pd.DataFrame) -> pd.DataFrame:
+    """Of every curve that was measured at several lengths, the longest."""
+    curve = ["algorithm", "latent_dim", "seed"]
+    ends = table.groupby("part").samples.max()
+    length = table.part.map(ends)
+    kept = table[length == table.assign(length=length).groupby(curve).length.transform("max")]
+    return kept.drop(columns="part").reset_index(drop=True)
+
+
+def bound_grid(dataset: str) -> list[dict]:
+    """Every curve at 10 million samples with one seed, then with two more; the paper's 10^8 for 20 latents last."""
+    curves = [
+        {"dataset": dataset, "algorithm": algorithm, "latent_dim": latent_dim, "seed": seed, "samples": 10_000_000}
+        for seed in (0, 1, 2)
+        for latent_dim in NETWORKS[dataset]["latent_dims"]
+        for algorithm in ALGORITHMS
+    ]
+    far = [
+        {"dataset": dataset, "algorithm": algorithm, "latent_dim": 20, "seed": 0, "samples": 100_000_000}
+        for algorithm in ALGORITHMS
+    ]
+    return curves + far
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Training of the check against Burda et al. (2016) in ``epochs`` passes, their stages in proportion.
+
+    Theirs: minibatches of 20, a learning rate of :math:`10^{-3 - i/7}` for :math:`3^i` passes, i = 0 … 7, 3,280 in all
+    (section 5). Ours: minibatches of 100, learning rates twice theirs, Adam's other constants those of its authors.
+    """
+
+    epochs: int
+    batch_size: int = 100
+
+    def optimiser(self, images: int) -> Adam:
+        """Adam with these stages, in steps."""
+        steps, passes = self.epochs * images / self.batch_size, sum(3**i for i in range(8))
+        done = np.cumsum([3**i for i in range(8)]) / passes
+        stages = tuple((round(steps * float(at)), 10 ** (-(i + 1) / 7)) for i, at in enumerate(done[:-1]))
+        return Adam(2e-3, stages=stages)
+
+
+FINE, DRAWS, COARSE = 400, 5000, 50
+
+
+def burda_part(trained_with: int, seed: int, epochs: int) -> pd.DataFrame:
+    """One model of the 784-200-200-50 network on MNIST binarised afresh, and the likelihood of every test image.
+
+    Returns:
+        Rows ``image, draws, nll``: minus the importance-weighted bound, nats. 400 images, the same for every model,
+        for each number of draws that divides 5,000; the others for 50 draws; ``active``, the latents in use, in every
+        row.
+    """
+    train, test = load("mnist", split="train"), held_out(load("mnist", split="test").images)
+    model = VAE(784, 200, 50, encoder_layers=2, decoder_layers=2)
+    trained = iwae(
+        model,
+        train,
+        samples=epochs * len(train),
+        draws=trained_with,
+        batch_size=Schedule(epochs).batch_size,
+        seeds=[seed],
+        optimiser=Schedule(epochs).optimiser(len(train)),
+        device="cpu",
+        checkpoint=reference.scratch(CHAPTER, f"burda-{epochs}-{trained_with}-{seed}"),
+    )
+    params = trained.member(0)
+    order = torch.randperm(len(test), generator=keyed_generator("cpu", 0, "sample"))
+    generator = keyed_generator("cpu", seed, "evidence", trained_with)
+    sizes = [size for size in SIZES if DRAWS % size == 0]
+    fine = nll_by_draws(model, params, test[order[:FINE]], sizes, generator)  # (sizes, images)
+    rest = torch.cat(
+        [nll_by_draws(model, params, part, [COARSE], generator)[0] for part in test[order[FINE:]].split(500)]
+    )
+    parts = [pd.DataFrame({"image": order[:FINE], "draws": size, "nll": row}) for size, row in zip(sizes, fine)]
+    parts.append(pd.DataFrame({"image": order[FINE:], "draws": COARSE, "nll": rest}))
+    return pd.concat(parts, ignore_index=True).assign(active=active_units(model, params, test)).round({"nll": 5})
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """The table of the check from the likelihoods of the images.
+
+    Returns:
+        One row a model (``trained_with``, ``seed``, ``epochs``) and number of ``draws``: ``nll``, ``se_here``,
+        ``se_images`` (see :func:`elbo.experiments.kingma_welling_2013.deep.two_phase`), ``gain`` over the model with
+        one draw of the same seed on the same images and its ``se_gain`` (missing where that model is not there),
+        ``active``, ``images``, ``all_images``, ``batch_size``, ``data``.
+    """
+    found = []
+    models = {key: own for key, own in rows.groupby(["seed", "trained_with", "epochs"], sort=True)}
+    values = {key: _by_image(own) for key, own in models.items()}
+    for (seed, k, epochs), own in models.items():
+        fine, everywhere = values[seed, k, epochs]
+        first = next((values[key] for key in models if key[:2] == (seed, 1)), None)
+        cheap = everywhere.loc[fine.index]
+        for draws in fine.columns:
+            nll, here, beyond = two_phase(*map(_tensor, (fine[draws], cheap, everywhere)))
+            gain = se_gain = math.nan
+            if first is not None:
+                better, cheap_better = first[0][draws] - fine[draws], first[1].loc[fine.index] - cheap
+                gain, _, se_gain = two_phase(*map(_tensor, (better, cheap_better, first[1] - everywhere)))
+            found.append((k, seed, epochs, draws, nll, here, beyond, gain, se_gain, int(own.active.iloc[0])))
+    columns = ["trained_with", "seed", "epochs", "draws", "nll", "se_here", "se_images", "gain", "se_gain", "active"]
+    counts = {"images": FINE, "all_images": 10_000, "batch_size": Schedule(1).batch_size, "data": "mnist"}
+    return pd.DataFrame(found, columns=columns).assign(**counts).round(4)
+
+
+def _by_image(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """``(images, draws)`` of those with all draws, and the likelihood with few draws of all images, by image."""
+    table = rows.pivot(index="image", columns="draws", values="nll")
+    return table.dropna(), table[COARSE]
+
+
+def _tensor(values: pd.Series) -> torch.Tensor:
+    return torch.tensor(values.to_numpy(), dtype=torch.float64)
+
+
+BURDA = [
+    {"trained_with": k, "seed": seed, "epochs": epochs}
+    for seed in (0, 1, 2)
+    for k, epochs in ((1, 400), (5, 200), (50, 40))
+]
+
+SWEEPS = {
+    "burda-long": Sweep(burda_part, BURDA, summary),
+    "bound-mnist": Sweep(bound_part, bound_grid("mnist"), longest),
+    "bound-frey": Sweep(bound_part, bound_grid("frey"), longest),
+}
