@@ -55,7 +55,6 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
                 "package": fingerprint.directory_digest(Path(__file__).resolve().parents[1]),
                 "reference": fingerprint.directory_digest(project.root / "data" / "reference"),
                 "lock": fingerprint.lock_digest(project.root),
-                "reference": fingerprint.directory_digest(project.root / "data" / "reference"),
             }
             if not force and _stamp(stamp) == {**state, "html": _html_marker(project.html)}:
                 display.say("pages: up to date")
