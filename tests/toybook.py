@@ -84,22 +84,31 @@ def write_book(root: Path, *keys: str) -> Path:
     return root
 
 
+def copy_package(folder: str | Path) -> Path:
+    """A copy of the package under ``folder``, to be put on ``PYTHONPATH``; returns the copy."""
+    target = Path(folder) / "elbo"
+    return shutil.copytree(Path(package.__file__).parent, target, ignore=shutil.ignore_patterns("__pycache__"))
+
+
 @functools.cache
 def frozen_package() -> str:
     """A copy of the package to run the commands with: editing the package while the tests run makes no run stale."""
     folder = tempfile.mkdtemp(prefix="elbo-tests-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    shutil.copytree(Path(package.__file__).parent, Path(folder) / "elbo", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_package(folder)
     return folder
 
 
-def start(root: Path, *arguments: str, **options) -> subprocess.Popen:
-    """Start the command ``elbo`` in a process group of its own, with Ctrl-C heard even where the tests run in the background."""
+def start(root: Path, *arguments: str, package_folder: Path | None = None, **options) -> subprocess.Popen:
+    """Start the command ``elbo`` in a process group of its own, with Ctrl-C heard even where the tests run in the background.
+
+    ``package_folder`` holds the copy of the package to run, :func:`frozen_package` unless it is given.
+    """
     options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     return subprocess.Popen(
         [sys.executable, "-m", "elbo.companion.cli", *arguments],
         cwd=root,
-        env={**os.environ, "ELBO_ROOT": str(root), "PYTHONPATH": frozen_package()},
+        env={**os.environ, "ELBO_ROOT": str(root), "PYTHONPATH": str(package_folder or frozen_package())},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -159,6 +168,7 @@ __all__ = [
     "alive",
     "chapter",
     "contents",
+    "copy_package",
     "elbo",
     "left_over",
     "sentences",
