@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from itertools import combinations
+from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 
 from elbo.figures import sight, style
 
-PALETTE = (style.BLUE, style.GREEN, style.VERMILION, style.PURPLE, style.BLACK, style.GREY)
+PALETTE = (
+    style.BLUE,
+    style.GREEN,
+    style.VERMILION,
+    style.PURPLE,
+    style.BROWN,
+    style.VIOLET,
+    style.BLACK,
+    style.GREY,
+)
+SOURCES = sorted(Path(style.__file__).parent.rglob("*.py"))
 PAIRS = sorted({pair for group in style.TOGETHER for pair in combinations(sorted(group), 2)})
 CAN_BE_TOLD = 10.0  # CIE L*a*b* units: four times what can just be seen
 GREY_CAN_BE_TOLD = 20.0  # units of L* without any other help
@@ -48,6 +62,82 @@ def test_text_in_these_colours_can_be_read_at_any_size(colour):
 def dimmed(colour: str) -> str:
     value = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) * 0.8
     return "#" + "".join(f"{int(round(channel)):02x}" for channel in np.clip((value - 127.5) * 1.2 + 127.5, 0, 255))
+
+
+GRAMMAR = {
+    "black": "p exact elbo train test",
+    "blue": "q exclusive vb cavi aevb; mutual information; beta-vae iwae",
+    "green": "inclusive ep wake-sleep; reconstruction; pca",
+    "vermilion": "hmc mcem; marginal kl; vae",
+    "purple": "svi full-rank; average kl; ica",
+    "brown": "gibbs; energy",
+    "violet": "entropy",
+    "grey": "laplace; log n",
+}
+"""The colours that readers have learnt, written a second time: changing one in the style alone is seen here."""
+
+
+def test_a_meaning_keeps_its_colour():
+    said = {}
+    for colour, meanings in GRAMMAR.items():
+        for part in meanings.split("; "):
+            names = [part] if part in style.COLOUR else part.split()
+            said |= {name: getattr(style, colour.upper()) for name in names}
+    assert said == style.COLOUR
+
+
+@pytest.mark.parametrize("kind", style.KINDS)
+def test_within_a_kind_a_colour_means_one_thing(kind):
+    """Two names share a colour exactly where the style says that they are one aim or one family."""
+    same = {frozenset(pair) for group in style.SAME for pair in combinations(group, 2)}
+    for one, other in combinations(style.KINDS[kind], 2):
+        assert (style.COLOUR[one] == style.COLOUR[other]) == (frozenset((one, other)) in same), (one, other)
+
+
+def test_a_name_has_one_meaning():
+    names = [name for kind in style.KINDS.values() for name in kind]
+    assert len(names) == len(set(names))
+    assert {name for group in (*style.TOGETHER, *style.SAME) for name in group} <= set(names)
+
+
+RAW = {
+    "blei_2017/images.py",  # red, green and blue of a photograph
+    "blei_2017/mixtures.py",  # five clusters, five colours
+    "higgins_2017.py",
+    "kingma_welling_2013/collapse.py",
+    "kingma_welling_2013/gradients.py",
+    "kingma_welling_2013/noise.py",
+    "kingma_welling_2013/weights.py",
+}
+"""Modules that may name colours: what they draw has no meaning in the grammar, or an order of its own."""
+
+
+def test_figures_ask_for_a_meaning_and_not_for_a_colour():
+    """No series colour by name or number outside the style, apart from greys and the modules in ``RAW``."""
+    for path in SOURCES:
+        name = path.relative_to(Path(style.__file__).parent).as_posix()
+        if name in {"style.py", "sight.py"} | RAW:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in {"BLUE", "GREEN", "VERMILION", "PURPLE", "BROWN", "VIOLET"}, name
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for red, green, blue in re.findall(r"^#(..)(..)(..)$", node.value):
+                    assert red == green == blue, f"{name}: {node.value}"
+
+
+def test_text_is_large_enough_on_the_page():
+    """Twelve pixels where the page shows 7.4 inches 710 pixels wide."""
+    style.apply()
+    pixels = 710 / style.WIDTH / 72
+    sizes = ["font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"]
+    assert min(mpl.rcParams[size] for size in sizes) * pixels >= 12
+    assert style.SMALL * pixels >= 12
+
+
+def test_pictures_are_large_enough_for_a_slide():
+    style.apply()
+    assert mpl.rcParams["savefig.dpi"] * style.WIDTH >= 2400
 
 
 @pytest.mark.parametrize("kind", sight.KINDS)

@@ -1,8 +1,9 @@
 """One look for the whole book: colours by meaning, sizes for the width of a page, labels on the lines.
 
 Figures draw on opaque white, in the dark theme too. The series colours are four of Okabe and Ito's that keep a contrast of 3:1 on
-white, and black and grey. The four are about equally dark, so every colour comes with a marker and a line style: what shares a panel
-(:data:`TOGETHER`) differs in one of these as well, and a grey print still tells the lines apart (:mod:`elbo.figures.sight`).
+white, a brown, a violet, black and grey. Which meaning has which is the grammar, :data:`KINDS`. Several colours are about equally dark, so
+every colour comes with a marker and a line style: what shares a panel (:data:`TOGETHER`) differs in one of these as well, and a grey
+print still tells the lines apart (:mod:`elbo.figures.sight`).
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from matplotlib.transforms import blended_transform_factory
 __all__ = [
     "COLOUR",
     "GUIDE",
+    "KINDS",
     "LINE",
     "MARKER",
     "REFERENCE",
+    "SAME",
+    "SMALL",
     "TOGETHER",
     "WIDTH",
     "band",
@@ -37,44 +41,71 @@ __all__ = [
 WIDTH = 7.4
 """Width of a figure in inches: the text column of the page at 100 %."""
 
+SMALL = 9.2
+"""Smallest text in points: a page shows a figure about 710 pixels wide, where 9 points are 12 pixels."""
+
 BLUE, GREEN, VERMILION, PURPLE = "#0072B2", "#009E73", "#D55E00", "#CC79A7"
+BROWN, VIOLET = "#6B4200", "#4B3F9E"
 BLACK, GREY = "#222222", "#6b6b6b"
 
-_MEANING = {
-    # data splits
-    "train": (BLUE, "-", "o"),
-    "test": (VERMILION, "--", "s"),
-    # algorithms
-    "aevb": (BLUE, "-", "o"),
-    "wake-sleep": (GREEN, "--", "s"),
-    "mcem": (VERMILION, "-.", "^"),
-    "cavi": (BLUE, "-", "o"),
-    "svi": (GREEN, "--", "s"),
-    "gibbs": (VERMILION, "-.", "^"),
-    "hmc": (VERMILION, "-.", "^"),
-    "ep": (GREEN, "--", "D"),
-    "vb": (BLUE, "-", "o"),
-    "laplace": (PURPLE, ":", "v"),
-    # densities
-    "p": (BLACK, "-", "o"),
-    "exact": (BLACK, "-", "o"),
-    "q": (BLUE, "-", "o"),
-    "exclusive": (BLUE, "-", "o"),
-    "inclusive": (VERMILION, "--", "s"),
+KINDS = {
+    # told by line and marker alone, so that a split takes no colour from an algorithm
+    "splits": {
+        "train": (BLACK, "-", "o"),
+        "test": (BLACK, "--", "s"),
+    },
+    # how an answer is found, and what it is: blue has KL(q || p) as its aim, green KL(p || q), the warm colours are Markov chains
+    "inference": {
+        "p": (BLACK, "-", "o"),
+        "exact": (BLACK, "-", "o"),
+        "exclusive": (BLUE, "-", "o"),
+        "q": (BLUE, "-", "o"),
+        "vb": (BLUE, "-", "o"),
+        "cavi": (BLUE, "-", "o"),
+        "aevb": (BLUE, "-", "o"),
+        "svi": (PURPLE, "--", "s"),
+        "full-rank": (PURPLE, (0, (5, 1, 1, 1)), "P"),
+        "inclusive": (GREEN, "--", "D"),
+        "ep": (GREEN, "--", "D"),
+        "wake-sleep": (GREEN, "--", "s"),
+        "hmc": (VERMILION, "-.", "^"),
+        "mcem": (VERMILION, "-.", "^"),
+        "gibbs": (BROWN, (0, (7, 1.5)), "v"),
+        "laplace": (GREY, ":", "v"),
+    },
     # terms of the bound
-    "elbo": (BLACK, "-", "o"),
-    "reconstruction": (GREEN, (0, (7, 1.5)), "s"),
-    "mutual information": (BLUE, "-", "o"),
-    "marginal kl": (VERMILION, "--", "^"),
-    "average kl": (PURPLE, "-.", "D"),
-    "log n": (GREY, ":", ""),
-    # representations
-    "beta-vae": (BLUE, "-", "o"),
-    "vae": (VERMILION, "--", "s"),
-    "iwae": (BLUE, "-", "o"),
-    "pca": (GREEN, "-.", "^"),
-    "ica": (PURPLE, ":", "D"),
+    "terms": {
+        "elbo": (BLACK, "-", "o"),
+        "reconstruction": (GREEN, (0, (7, 1.5)), "s"),
+        "mutual information": (BLUE, "-", "o"),
+        "marginal kl": (VERMILION, "--", "^"),
+        "average kl": (PURPLE, "-.", "D"),
+        "energy": (BROWN, "--", "v"),
+        "entropy": (VIOLET, "-.", "P"),
+        "log n": (GREY, ":", ""),
+    },
+    "representations": {
+        "beta-vae": (BLUE, "-", "o"),
+        "iwae": (BLUE, "-", "o"),
+        "vae": (VERMILION, "--", "s"),
+        "pca": (GREEN, "-.", "^"),
+        "ica": (PURPLE, ":", "D"),
+    },
 }
+"""The grammar: colour, line and marker of every meaning, by kind. A figure asks for a meaning, never for a colour."""
+
+SAME = (
+    ("p", "exact"),
+    ("exclusive", "q", "vb", "cavi", "aevb"),
+    ("svi", "full-rank"),
+    ("inclusive", "ep", "wake-sleep"),
+    ("hmc", "mcem"),
+    ("beta-vae", "iwae"),
+    ("train", "test"),
+)
+"""What shares a colour within its kind, and why it may: one aim, one family. All else in a kind has a colour of its own."""
+
+_MEANING = {name: look for kind in KINDS.values() for name, look in kind.items()}
 
 COLOUR = {name: look[0] for name, look in _MEANING.items()}
 """Colour of an algorithm, a split, a density or a term of the bound: the same in every chapter."""
@@ -86,11 +117,13 @@ MARKER = {name: look[2] for name, look in _MEANING.items()}
 TOGETHER = (
     ("train", "test"),
     ("aevb", "wake-sleep", "mcem"),
-    ("cavi", "svi", "gibbs"),
+    ("cavi", "svi", "gibbs", "hmc"),
     ("vb", "ep", "laplace", "hmc", "exact"),
+    ("exact", "exclusive", "full-rank", "hmc"),
     ("p", "exclusive", "inclusive"),
     ("p", "q"),
     ("elbo", "reconstruction", "mutual information", "marginal kl", "average kl", "log n"),
+    ("elbo", "energy", "entropy"),
     ("vae", "iwae"),
     ("beta-vae", "vae", "pca", "ica"),
 )
@@ -105,12 +138,12 @@ Drawn = TypeVar("Drawn", bound=Artist)
 
 _RC = {
     "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9.5,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
     "legend.frameon": False,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
@@ -125,7 +158,7 @@ _RC = {
     "image.cmap": "gray_r",
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
-    "savefig.dpi": 160,
+    "savefig.dpi": 330,
     "svg.fonttype": "path",
     "svg.hashsalt": "carving-the-elbo",
     "pdf.fonttype": 42,
@@ -199,7 +232,7 @@ def end_labels(axes: Axes, labels: Sequence[tuple[float, float, str, str]], *, g
             textcoords="offset points",
             color=colour,
             va="center",
-            fontsize=8,
+            fontsize=SMALL,
             annotation_clip=False,
         )
     axes.set_ylim(low, high)

@@ -23,8 +23,8 @@ def correlated_gaussian(data: pd.DataFrame) -> Figure:
     for law, rows in data[data["part"] == "ellipse"].groupby("law", sort=False):
         plane.plot(rows["z1"], rows["z2"], color=style.COLOUR[law], linestyle=style.LINE[law], linewidth=1.3)
     style.panel(plane, "Draws and one trajectory", "$z_1$", "$z_2$").set_aspect("equal", adjustable="datalim")
-    plane.annotate("mean-field", (0.34, -1.2), fontsize=8, color=style.COLOUR["exclusive"])
-    plane.annotate("HMC", (-1.2, 1.6), fontsize=8, color=style.COLOUR["hmc"])
+    plane.annotate("mean-field", (0.34, -1.2), fontsize=style.SMALL, color=style.COLOUR["exclusive"])
+    plane.annotate("HMC", (-1.2, 1.6), fontsize=style.SMALL, color=style.COLOUR["hmc"])
 
     rows = data[data["part"] == "energy"]
     energy.errorbar(
@@ -43,7 +43,7 @@ def correlated_gaussian(data: pd.DataFrame) -> Figure:
         (rows["step_size"].iloc[4], guide.iloc[4]),
         xytext=(6, -8),
         textcoords="offset points",
-        fontsize=8,
+        fontsize=style.SMALL,
         color=style.GREY,
     )
     energy.set(xscale="log", yscale="log")
@@ -68,7 +68,7 @@ def correlated_gaussian(data: pd.DataFrame) -> Figure:
         (rows["gradients"].iloc[4], guide.iloc[4]),
         xytext=(-2, -10),
         textcoords="offset points",
-        fontsize=8,
+        fontsize=style.SMALL,
         ha="right",
         color=style.GREY,
     )
@@ -78,7 +78,7 @@ def correlated_gaussian(data: pd.DataFrame) -> Figure:
         xytext=(0, 4),
         textcoords="offset points",
         ha="right",
-        fontsize=8,
+        fontsize=style.SMALL,
         color=style.COLOUR["exclusive"],
     )
     error.annotate(
@@ -86,7 +86,7 @@ def correlated_gaussian(data: pd.DataFrame) -> Figure:
         (rows["gradients"].iloc[-3], rows["rmse"].iloc[-3]),
         xytext=(6, 4),
         textcoords="offset points",
-        fontsize=8,
+        fontsize=style.SMALL,
         color=style.COLOUR["hmc"],
     )
     error.set(xscale="log", yscale="log")
@@ -112,5 +112,5 @@ def calibration(data: pd.DataFrame) -> Figure:
         axis.set_xticks([0, len(rows) - 1], ["lowest", "highest"])
         p_value = rows["p_value"].iloc[0]
         text = f"p = {p_value:.2f}" if p_value > 0.005 else "p < 0.005"
-        axis.annotate(text, (0.5, 0.93), xycoords="axes fraction", ha="center", fontsize=8)
+        axis.annotate(text, (0.5, 0.93), xycoords="axes fraction", ha="center", fontsize=style.SMALL)
     return figure

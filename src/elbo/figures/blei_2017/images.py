@@ -74,8 +74,6 @@ def held_out(data: pd.DataFrame) -> Figure:
     figure, axes = style.new(1, 2, height=3.0)
     whole, closer = axes[0]
     looks = {name: (style.COLOUR[name], style.LINE[name], style.MARKER[name]) for name in data["algorithm"].unique()}
-    if "hmc" in looks:
-        looks["hmc"] = (style.PURPLE, ":", "v")  # the colour of Markov chains is Gibbs sampling's here
     finals = {}
     for (algorithm, _), run in data.groupby(["algorithm", "start"], sort=False):
         colour, line, marker = looks[algorithm]

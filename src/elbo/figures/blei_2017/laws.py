@@ -37,7 +37,9 @@ def _bound(axis: Axes, rows: pd.DataFrame) -> None:
     )
     low = rows["elbo"].min()
     axis.set_ylim(low - 0.05 * (evidence - low), evidence + 0.16 * (evidence - low))
-    axis.annotate("log p(x)", (1.0, evidence), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=8)
+    axis.annotate(
+        "log p(x)", (1.0, evidence), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=style.SMALL
+    )
     at = rows.iloc[(rows["scale"] - 2.05).abs().argmin()]
     axis.annotate(
         "ELBO",
@@ -45,7 +47,7 @@ def _bound(axis: Axes, rows: pd.DataFrame) -> None:
         xytext=(-6, -7),
         textcoords="offset points",
         ha="right",
-        fontsize=8,
+        fontsize=style.SMALL,
         color=style.COLOUR["exclusive"],
     )
     axis.annotate(
@@ -55,7 +57,7 @@ def _bound(axis: Axes, rows: pd.DataFrame) -> None:
         textcoords="offset points",
         ha="center",
         va="center",
-        fontsize=8,
+        fontsize=style.SMALL,
         color=style.COLOUR["exclusive"],
     )
     _scale_ticks(axis)
@@ -64,8 +66,8 @@ def _bound(axis: Axes, rows: pd.DataFrame) -> None:
 def _free_energy(axis: Axes, rows: pd.DataFrame) -> None:
     style.panel(axis, "The same bound,\nas physics reads it", "scale of q / exact posterior", "nats")
     lines = (
-        ("energy", "energy E[U]", style.COLOUR["inclusive"], "--"),
-        ("entropy", "entropy H[q]", style.COLOUR["reconstruction"], "-."),
+        ("energy", "energy E[U]", style.COLOUR["energy"], "--"),
+        ("entropy", "entropy H[q]", style.COLOUR["entropy"], "-."),
     )
     labels = []
     for column, label, colour, line in lines:
@@ -100,8 +102,8 @@ def mean_field(data: pd.DataFrame) -> Figure:
         ("exclusive", (0.8, -0.95), "mean-field,\nKL(q‖p)"),
         ("inclusive", (1.75, -1.6), "moment matching,\nKL(p‖q)"),
     ):
-        plane.annotate(text, place, color=style.COLOUR[law], fontsize=8)
-    plane.annotate("path of CAVI", (-1.75, 1.6), color=style.COLOUR["exclusive"], fontsize=8)
+        plane.annotate(text, place, color=style.COLOUR[law], fontsize=style.SMALL)
+    plane.annotate("path of CAVI", (-1.75, 1.6), color=style.COLOUR["exclusive"], fontsize=style.SMALL)
 
     for law, part in data[data["part"] == "variance"].groupby("law", sort=False):
         variance.plot(
@@ -112,9 +114,11 @@ def mean_field(data: pd.DataFrame) -> Figure:
         )
     style.panel(variance, "Variance of $z_1$ under q (exact: 1)", "correlation of the target", "variance")
     variance.set_ylim(0, 1.15)
-    variance.annotate("moment matching: $\\Sigma_{11}$", (0.02, 1.05), color=style.COLOUR["inclusive"], fontsize=8)
     variance.annotate(
-        "mean-field: $1/\\Lambda_{11} = 1-\\rho^2$", (0.02, 0.45), color=style.COLOUR["exclusive"], fontsize=8
+        "moment matching: $\\Sigma_{11}$", (0.02, 1.05), color=style.COLOUR["inclusive"], fontsize=style.SMALL
+    )
+    variance.annotate(
+        "mean-field: $1/\\Lambda_{11} = 1-\\rho^2$", (0.02, 0.45), color=style.COLOUR["exclusive"], fontsize=style.SMALL
     )
     return figure
 
@@ -149,7 +153,9 @@ def two_modes(data: pd.DataFrame) -> Figure:
         ("inclusive", (-3.0, 0.12), "KL(p‖q)"),
         ("exact", (-2.6, 0.36), "target p"),
     ):
-        densities.annotate(text, (x, y), ha="center" if x > -2 else "right", fontsize=8, color=style.COLOUR[law])
+        densities.annotate(
+            text, (x, y), ha="center" if x > -2 else "right", fontsize=style.SMALL, color=style.COLOUR[law]
+        )
     for law, rows in data[data["part"] == "profile"].groupby("law", sort=False):
         landscape.plot(rows["z"], rows["value"], color=style.COLOUR[law], linestyle=style.LINE[law])
     for law, row in optima.iterrows():
@@ -167,8 +173,12 @@ def two_modes(data: pd.DataFrame) -> Figure:
         landscape, "What each direction sees", "mean of q (its deviation at its best)", "least divergence (nats)"
     )
     landscape.set_ylim(0, 4)
-    landscape.annotate("KL(q‖p):\nseveral wells", (0.1, 2.55), ha="center", fontsize=8, color=style.COLOUR["exclusive"])
-    landscape.annotate("KL(p‖q):\none well", (0.9, 0.2), ha="left", fontsize=8, color=style.COLOUR["inclusive"])
+    landscape.annotate(
+        "KL(q‖p):\nseveral wells", (0.1, 2.55), ha="center", fontsize=style.SMALL, color=style.COLOUR["exclusive"]
+    )
+    landscape.annotate(
+        "KL(p‖q):\none well", (0.9, 0.2), ha="left", fontsize=style.SMALL, color=style.COLOUR["inclusive"]
+    )
     return figure
 
 
@@ -178,15 +188,19 @@ def alpha_family(data: pd.DataFrame) -> Figure:
     figure, axes = style.new(1, 2, height=2.8)
     densities, moments = axes[0]
     ramp = LinearSegmentedColormap.from_list(
-        "exclusive to inclusive", [style.COLOUR["exclusive"], "#8f7fa0", style.COLOUR["inclusive"]]
+        "exclusive to inclusive", [style.COLOUR["exclusive"], "#8f8f8f", style.COLOUR["inclusive"]]
     )
     target = data[data["part"] == "exact"]
     densities.plot(target["z"], target["value"], color=style.COLOUR["exact"], linewidth=2.2)
     for alpha, rows in data[data["part"] == "density"].groupby("alpha"):
         densities.plot(rows["z"], rows["value"], color=ramp(alpha), linewidth=1.3)
     style.panel(densities, "The nearest Gaussian", "z", "density").set_ylim(0, 0.93)
-    densities.annotate("a = 0: KL(q‖p)", (-1.8, 0.8), ha="center", fontsize=8, color=style.COLOUR["exclusive"])
-    densities.annotate("a = 1: KL(p‖q)", (0.35, 0.235), ha="left", fontsize=8, color=style.COLOUR["inclusive"])
+    densities.annotate(
+        "a = 0: KL(q‖p)", (-1.8, 0.8), ha="center", fontsize=style.SMALL, color=style.COLOUR["exclusive"]
+    )
+    densities.annotate(
+        "a = 1: KL(p‖q)", (0.35, 0.235), ha="left", fontsize=style.SMALL, color=style.COLOUR["inclusive"]
+    )
     optimum = data[data["part"] == "optimum"]
     for column, label, place in (("mean", "mean", -0.27), ("sd", "standard deviation", 1.9)):
         moments.scatter(
@@ -195,10 +209,15 @@ def alpha_family(data: pd.DataFrame) -> Figure:
         exact = target[column].iloc[0]
         style.guide(moments.axhline(exact, **style.GUIDE))
         moments.annotate(
-            f"{label} of p", (0.0, exact), xytext=(0, 3), textcoords="offset points", fontsize=8, color=style.GREY
+            f"{label} of p",
+            (0.0, exact),
+            xytext=(0, 3),
+            textcoords="offset points",
+            fontsize=style.SMALL,
+            color=style.GREY,
         )
-    moments.annotate("standard deviation of q", (0.02, 0.68), fontsize=8)
-    moments.annotate("mean of q", (0.02, -1.65), fontsize=8)
+    moments.annotate("standard deviation of q", (0.02, 0.68), fontsize=style.SMALL)
+    moments.annotate("mean of q", (0.02, -1.65), fontsize=style.SMALL)
     style.panel(moments, "The optimum leaves the mode in one jump", "a", "units of z").set_ylim(-2.1, 2.4)
     return figure
 
@@ -221,7 +240,7 @@ def clutter(data: pd.DataFrame) -> Figure:
     for height, (law, text) in zip(
         (0.94, 0.86, 0.78), (("exact", "integral"), ("ep", "EP"), ("exclusive", "best ELBO"))
     ):
-        density.annotate(text, (0.03, height), xycoords="axes fraction", color=style.COLOUR[law], fontsize=8)
+        density.annotate(text, (0.03, height), xycoords="axes fraction", color=style.COLOUR[law], fontsize=style.SMALL)
 
     rows = data[data["part"] == "site"]
     style.guide(sites.axhline(0, **style.GUIDE))
@@ -236,7 +255,11 @@ def clutter(data: pd.DataFrame) -> Figure:
         )
     style.panel(sites, "Precision of each EP site", "observation $x_n$", "precision")
     sites.annotate(
-        "□ negative:\npulls mass apart", (0.03, 0.86), xycoords="axes fraction", fontsize=8, color=style.COLOUR["ep"]
+        "□ negative:\npulls mass apart",
+        (0.03, 0.86),
+        xycoords="axes fraction",
+        fontsize=style.SMALL,
+        color=style.COLOUR["ep"],
     )
 
     solved = data[(data["part"] == "data set") & data["converged"].fillna(False).astype(bool)]
@@ -285,14 +308,19 @@ def power_path(data: pd.DataFrame) -> Figure:
         )
         style.panel(axis, title, "power η", unit)
         axis.annotate(
-            "integral", (0.0, exact[column]), xytext=(0, 3), textcoords="offset points", fontsize=8, color=style.GREY
+            "integral",
+            (0.0, exact[column]),
+            xytext=(0, 3),
+            textcoords="offset points",
+            fontsize=style.SMALL,
+            color=style.GREY,
         )
         axis.annotate(
             "variational Bayes",
             (0, bound[column].iloc[0]),
             xytext=(8, -5),
             textcoords="offset points",
-            fontsize=8,
+            fontsize=style.SMALL,
             color=style.COLOUR["exclusive"],
         )
         axis.annotate(
@@ -300,7 +328,7 @@ def power_path(data: pd.DataFrame) -> Figure:
             (1, path[column].iloc[-1]),
             xytext=(-8, 3),
             textcoords="offset points",
-            fontsize=8,
+            fontsize=style.SMALL,
             ha="right",
             color=style.COLOUR["ep"],
         )

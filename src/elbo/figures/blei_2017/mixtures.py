@@ -76,10 +76,15 @@ def million(data: pd.DataFrame) -> Figure:
     axes[0, 0].set_ylabel("held-out log predictive\n(nats per datum)")
     style.guide(axes[0, 0].axvline(passes, **style.GUIDE))
     beside = {"xycoords": ("data", "axes fraction"), "xytext": (-4, 0), "textcoords": "offset points", "ha": "right"}
-    axes[0, 0].annotate("one pass", (passes, 0.03), fontsize=8, color=style.GREY, **beside)
+    axes[0, 0].annotate("one pass", (passes, 0.03), fontsize=style.SMALL, color=style.GREY, **beside)
     axes[0, 1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     for algorithm, place in (("svi", (0.30, 0.79)), ("cavi", (0.90, 0.45))):
         axes[0, 0].annotate(
-            algorithm.upper(), place, xycoords="axes fraction", fontsize=8, color=style.COLOUR[algorithm], va="top"
+            algorithm.upper(),
+            place,
+            xycoords="axes fraction",
+            fontsize=style.SMALL,
+            color=style.COLOUR[algorithm],
+            va="top",
         )
     return figure

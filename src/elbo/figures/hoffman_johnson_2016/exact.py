@@ -16,7 +16,7 @@ def energy_entropy(widths: pd.DataFrame, temperatures: pd.DataFrame) -> Figure:
     temperature.
     """
     figure, ((left, right),) = style.new(1, 2, height=3.0)
-    lines = {"energy": style.COLOUR["marginal kl"], "entropy": style.COLOUR["q"], "free_energy": style.COLOUR["elbo"]}
+    lines = {"energy": style.COLOUR["energy"], "entropy": style.COLOUR["entropy"], "free_energy": style.COLOUR["elbo"]}
     for axes, table, x in ((left, widths, "scale"), (right, temperatures, "temperature")):
         labels = []
         for (name, colour), dash in zip(lines.items(), ("--", "-.", "-")):
