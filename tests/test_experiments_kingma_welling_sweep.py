@@ -26,7 +26,7 @@ def test_every_length_of_the_grid_is_on_the_ladder_and_the_ladder_has_the_papers
     assert {part["samples"] for name in ("mnist", "frey") for part in sweep.bound_grid(name)} <= set(sweep.LADDER)
     assert 100_000_000 in sweep.LADDER and all(at % 100 == 0 for at in sweep.LADDER)
     with pytest.raises(ValueError, match="samples must be one of"):
-        sweep.bound_part("mnist", "aevb", 20, 0, 12345)
+        sweep.bound_parts([part | {"samples": 12345} for part in sweep.bound_grid("mnist")[:1]])
 
 
 def test_stages_are_those_of_burda_in_proportion():

@@ -62,12 +62,12 @@ def swept(folder, monkeypatch):
     """A table of three parts whose measuring is counted."""
     calls = []
 
-    def measure(beta, seed):
-        calls.append((beta, seed))
-        return pd.DataFrame({"score": [beta * 10 + seed]})
+    def measure(stack, device):
+        calls.extend((part["beta"], part["seed"]) for part in stack)
+        return [pd.DataFrame({"score": [part["beta"] * 10 + part["seed"]]}) for part in stack]
 
     grid = [{"beta": beta, "seed": seed} for seed in (0, 1) for beta in (1.0, 4.0)][:3]
-    monkeypatch.setattr(reference, "sweeps", lambda chapter: {"scores": parts.Sweep(measure, grid)})
+    monkeypatch.setattr(reference, "sweeps", lambda chapter: {"scores": parts.Sweep(measure, grid, alike=("seed",))})
     return folder[0], calls
 
 
@@ -100,3 +100,21 @@ def test_a_damaged_part_an_unknown_one_and_one_that_is_held_are_refused(swept, c
     (folder / "beta=1.0,seed=0.csv").write_text("score\n11\n")
     assert reference.main(["toy-2013", "scores", "--gather"]) == 2
     assert "measure the part again" in capsys.readouterr().err
+
+
+def test_parts_of_one_stack_are_measured_together_and_must_have_in_common_what_a_stack_has(swept, capsys):
+    _, calls = swept
+    both = ["--part", "beta=4.0,seed=0", "--part", "beta=1.0,seed=0"]
+    reference.main(["toy-2013", "scores", "--part", "beta=1.0,seed=0"])
+    assert reference.main(["toy-2013", "scores", *both]) == 0
+    assert calls == [(1.0, 0), (4.0, 0)]
+    about = json.loads((reference.parts_folder("toy-2013", "scores") / "beta=4.0,seed=0.json").read_text())
+    assert about["stacked_with"] == 0 and about["part"] == {"beta": 4.0, "seed": 0}
+    assert reference.main(["toy-2013", "scores", "--part", "beta=4.0,seed=0", "--part", "beta=1.0,seed=1"]) == 2
+    assert "must have seed in common" in capsys.readouterr().err
+    sweep = reference.sweeps("toy-2013")["scores"]
+    assert [[part.key for part in stack] for stack in sweep.stacks(sweep.parts(), 9)] == [
+        ["beta=1.0,seed=0", "beta=4.0,seed=0"],
+        ["beta=1.0,seed=1"],
+    ]
+    assert [len(stack) for stack in sweep.stacks(sweep.parts(), 1)] == [1, 1, 1]

@@ -16,7 +16,7 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -31,7 +31,7 @@ __all__ = [
     "load",
     "loaded",
     "make",
-    "make_part",
+    "make_parts",
     "parts_folder",
     "record",
     "scratch",
@@ -121,7 +121,7 @@ def make(chapter: str, name: str) -> Path:
     """
     if name in sweeps(chapter):
         for part in sweeps(chapter)[name].parts():
-            make_part(chapter, name, part.key)
+            make_parts(chapter, name, [part.key])
         return gather(chapter, name)
     known = tables(chapter)
     if name not in known:
@@ -138,24 +138,30 @@ def parts_folder(chapter: str, name: str) -> Path:
     return directory().parents[1] / "_build" / "parts" / chapter / name
 
 
-def make_part(chapter: str, name: str, key: str) -> Path:
-    """Measure one part of a table, unless it is there; returns its path. Parts with other keys may run beside it.
+def make_parts(chapter: str, name: str, keys: Sequence[str], device: str = "cpu") -> list[Path]:
+    """Measure parts of a table as one stack, those that are there excepted; returns their paths.
+
+    Parts with other keys may be measured by other processes at the same time.
 
     Raises:
-        ReferenceError: no such table or part.
+        ReferenceError: no such table or part, or parts that cannot be one stack.
         elbo.reference.parts.Held: another process is at it.
     """
     sweep = _sweep(chapter, name)
     found = {part.key: part for part in sweep.parts()}
-    if key not in found:
-        raise ReferenceError(f"{chapter} {name} has no part {key!r}; {_near(key, found)}")
+    for key in keys:
+        if key not in found:
+            raise ReferenceError(f"{chapter} {name} has no part {key!r}; {_near(key, found)}")
+    stack = [found[key] for key in keys]
+    if len(sweep.stacks(stack, len(stack))) != 1:
+        raise ReferenceError(f"parts of one stack must have {', '.join(sweep.alike)} in common; got {'; '.join(keys)}")
     about = {
         "chapter": chapter,
         "table": name,
-        "command": f"python -m elbo.reference {chapter} {name} --part {key}",
+        "command": " ".join([f"python -m elbo.reference {chapter} {name}", *(f"--part '{key}'" for key in keys)]),
         **_checkout(),
     }
-    return parts.measure_part(sweep, found[key], parts_folder(chapter, name), about)
+    return parts.measure_parts(sweep, stack, parts_folder(chapter, name), about, device)
 
 
 def gather(chapter: str, name: str) -> Path:
@@ -167,7 +173,7 @@ def gather(chapter: str, name: str) -> Path:
     """
     sweep = _sweep(chapter, name)
     table, records = parts.gather(sweep, parts_folder(chapter, name))
-    kept = ("part", "rows", "sha256", "seconds", "finished", "commit", "dirty", "cpu", "gpu", "threads")
+    kept = ("part", "rows", "sha256", "seconds", "finished", "commit", "dirty", "device", "cpu", "gpu", "threads")
     listed = [{field: record[field] for field in kept if field in record} for record in records]
     seconds = sum(record["seconds"] for record in records)
     command = f"python -m elbo.reference {chapter} {name} --gather"
@@ -233,9 +239,11 @@ def main(arguments: list[str] | None = None) -> int:
                 for part in _sweep(asked.chapter, name).parts():
                     print(f"{'done' if part.is_done(folder) else 'to do':5}  {part.key}")
                 continue
-            made = make_part(asked.chapter, name, asked.part) if asked.part else None
-            made = made or (gather if asked.gather else make)(asked.chapter, name)
-            print(f"{name}: {made.relative_to(directory().parents[1])}")
+            if asked.part:
+                made = make_parts(asked.chapter, name, asked.part, asked.device)
+            else:
+                made = [(gather if asked.gather else make)(asked.chapter, name)]
+            print(*(f"{name}: {path.relative_to(directory().parents[1])}" for path in made), sep="\n")
     except (ReferenceError, parts.PartError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -251,6 +259,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("tables", metavar="TABLE", nargs="*", help="without one, list what there is")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--parts", action="store_true", help="list the parts of a table, and which are measured")
-    what.add_argument("--part", metavar="KEY", help="measure this part alone")
+    what.add_argument("--part", metavar="KEY", action="append", help="measure this part alone; several are one stack")
     what.add_argument("--gather", action="store_true", help="put the measured parts together into the table")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of --part")
     return parser

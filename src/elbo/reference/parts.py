@@ -1,13 +1,14 @@
 """Reference tables that are too long for one sitting: measured in parts, each one process, and gathered.
 
-A :class:`Sweep` names the parts of a table, ``(settings, settings, ...)``, and the function that measures one of them.
-A part is measured under a lock, resumes from whatever checkpoints its function keeps, and is written whole or not at
-all: ``_build/parts/<chapter>/<table>/<key>.csv`` with a record ``<key>.json`` beside it. The table is the parts that
-are there, put together in the order of the sweep: adding seeds or length later measures only what is new::
+A :class:`Sweep` names the parts of a table, ``(settings, settings, ...)``, and the function that measures them. A part,
+or a stack of parts, is measured under a lock, resumes from whatever checkpoints its function keeps, and is written
+whole or not at all: ``_build/parts/<chapter>/<table>/<key>.csv`` with a record ``<key>.json`` beside it. The table is
+the parts that are there, put together in the order of the sweep: adding seeds or length later measures only what is
+new::
 
-    python -m elbo.reference hoffman-johnson-2016 surgery-table --parts          # what there is to do, and what is done
-    python -m elbo.reference hoffman-johnson-2016 surgery-table --part latent_dim=10,seed=0,epochs=200
-    python -m elbo.reference hoffman-johnson-2016 surgery-table --gather
+    python -m elbo.reference hoffman-johnson-2016 surgery-paper --parts          # what there is to do, and what is done
+    python -m elbo.reference hoffman-johnson-2016 surgery-paper --part latent_dim=10,seed=0,epochs=200,binarise=fixed
+    python -m elbo.reference hoffman-johnson-2016 surgery-paper --gather
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
-__all__ = ["Held", "Part", "PartError", "Sweep", "gather", "measure_part"]
+__all__ = ["Held", "Part", "PartError", "Setting", "Sweep", "gather", "measure_parts", "write"]
 
 Setting = str | int | float
 
@@ -48,20 +51,37 @@ class Sweep:
     """A reference table and the parts that it is gathered from.
 
     Attributes:
-        measure: ``measure(**settings) -> tidy table`` of one part. It may keep checkpoints, and must give the same rows
-            whether it was interrupted or not.
+        measure: ``measure(stack, device) -> tidy tables``, one for each part of a stack, a list of settings. It may
+            keep checkpoints, and must give the same rows whether it was interrupted or not.
         grid: settings of every part, most urgent first; values are words and numbers.
         finish: what is done with all rows together (reduced, chosen among, sorted): settings are columns, and ``part``
             is the key of the part that a row comes from, dropped afterwards.
+        alike: settings that the parts of one stack have in common; the others may differ. On a processor a part is a
+            stack of its own.
+        priority: of the whole table beside others; the parts of a table with a higher one come first.
     """
 
-    measure: Callable[..., pd.DataFrame]
+    measure: Callable[[Sequence[dict[str, Setting]], str], Sequence[pd.DataFrame]]
     grid: Sequence[Mapping[str, Setting]]
     finish: Callable[[pd.DataFrame], pd.DataFrame] = _as_it_is
+    alike: tuple[str, ...] = ()
+    priority: int = 0
 
     def parts(self) -> list[Part]:
         """The parts in the order of the grid."""
         return [Part(dict(settings)) for settings in self.grid]
+
+    def stacks(self, parts: Sequence[Part], most: int) -> list[list[Part]]:
+        """The parts in stacks of at most ``most`` that have :attr:`alike` in common, in the order of their first."""
+        found: list[list[Part]] = []
+        open_stacks: dict[tuple, list[Part]] = {}
+        for part in parts:
+            common = tuple(part.settings[name] for name in self.alike)
+            if common not in open_stacks or len(open_stacks[common]) >= most:
+                open_stacks[common] = []
+                found.append(open_stacks[common])
+            open_stacks[common].append(part)
+        return found
 
 
 @dataclass(frozen=True)
@@ -79,49 +99,59 @@ class Part:
         """Its table in the folder of the sweep's parts."""
         return folder / f"{self.key}.csv"
 
+    def record(self, folder: Path) -> Path:
+        """Its record, written last: where it is, the part is done."""
+        return folder / f"{self.key}.json"
+
     def is_done(self, folder: Path) -> bool:
         """Whether table and record are there."""
-        return self.csv(folder).exists() and self.csv(folder).with_suffix(".json").exists()
+        return self.csv(folder).exists() and self.record(folder).exists()
 
 
-def measure_part(sweep: Sweep, part: Part, folder: Path, about: Mapping[str, Any]) -> Path:
-    """Measure one part, unless it is there, and put its table and record into ``folder``; returns the table's path.
+def measure_parts(
+    sweep: Sweep, stack: Sequence[Part], folder: Path, about: Mapping[str, Any], device: str = "cpu"
+) -> list[Path]:
+    """Measure the parts of one stack that are not there, and put their tables and records into ``folder``.
 
     Args:
-        about: what the record says beside settings, rows, digest and time: command, chapter, table, environment.
+        about: what a record says beside settings, rows, digest and time: command, chapter, table, commit.
+
+    Returns:
+        The paths of all tables.
 
     Raises:
-        Held: another process is at it.
+        Held: another process is at one of them.
     """
-    from filelock import FileLock, Timeout
-
     from elbo.companion.record import environment
 
     folder.mkdir(parents=True, exist_ok=True)
-    path = part.csv(folder)
-    try:
-        with FileLock(folder / f".{part.key}.lock", timeout=0):
-            if part.is_done(folder):
-                return path
+    with ExitStack() as held:
+        for part in sorted(stack, key=lambda part: part.key):
+            lock = FileLock(folder / f".{part.key}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise Held(f"another process is measuring {part.key}; wait for it, or stop it first") from None
+            held.callback(lock.release)
+        missing = [part for part in stack if not part.is_done(folder)]
+        if missing:
             start = time.perf_counter()
-            table = sweep.measure(**part.settings)
-            seconds = time.perf_counter() - start
-            text = table.to_csv(index=False, lineterminator="\n")
-            record = {
-                **about,
-                "part": part.settings,
-                "rows": len(table),
-                "sha256": hashlib.sha256(text.encode()).hexdigest(),
-                "seconds": round(seconds, 1),
-                "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            tables = sweep.measure([part.settings for part in missing], device)
+            shared = {
                 **environment(),
-                **{name: about[name] for name in ("commit", "dirty") if name in about},
+                **about,
+                "device": device,
+                "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "seconds": round((time.perf_counter() - start) / len(missing), 1),
+                "stacked_with": len(missing) - 1,
             }
-            write(path, text)
-            write(path.with_suffix(".json"), json.dumps(record, indent=1, sort_keys=True) + "\n")
-    except Timeout:
-        raise Held(f"another process is measuring {part.key}; wait for it, or stop it first") from None
-    return path
+            for part, table in zip(missing, tables, strict=True):
+                text = table.to_csv(index=False, lineterminator="\n")
+                digest = hashlib.sha256(text.encode()).hexdigest()
+                own = {**shared, "part": part.settings, "rows": len(table), "sha256": digest}
+                write(part.csv(folder), text)
+                write(part.record(folder), json.dumps(own, indent=1, sort_keys=True) + "\n")
+    return [part.csv(folder) for part in stack]
 
 
 def gather(sweep: Sweep, folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -136,7 +166,7 @@ def gather(sweep: Sweep, folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any
             continue
         path = part.csv(folder)
         text = path.read_bytes()
-        record = json.loads(path.with_suffix(".json").read_text())
+        record = json.loads(part.record(folder).read_text())
         if hashlib.sha256(text).hexdigest() != record["sha256"]:
             raise PartError(f"{path} is not what its record says: remove both and measure the part again")
         table = pd.read_csv(io.BytesIO(text))

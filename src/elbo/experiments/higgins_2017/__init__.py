@@ -34,12 +34,14 @@ from elbo.experiments.higgins_2017.scores import (
     varying,
     verdict,
 )
+from elbo.experiments.higgins_2017.sweep import SWEEPS
 from elbo.experiments.higgins_2017.training import Models, SmallSprites, beta_norm, small_sprites, train_models
 from elbo.experiments.higgins_2017.twin import kl_cases, posterior_paths
 
 __all__ = [
     "CLASSIFIERS",
     "REFERENCE",
+    "SWEEPS",
     "LinearCodes",
     "Models",
     "Pixels",

@@ -23,7 +23,7 @@ from elbo.experiments.higgins_2017.readings import unit_readings
 from elbo.experiments.higgins_2017.scores import score_table
 from elbo.experiments.higgins_2017.training import Models, SmallSprites, small_sprites, train_models
 
-__all__ = ["REFERENCE", "SETTINGS", "last_gap", "reference_note", "reference_scores", "reference_table"]
+__all__ = ["REFERENCE", "SETTINGS", "last_gap", "reference_note", "reference_scores", "reference_table", "sprites"]
 
 CHAPTER = "higgins-2017"
 SETTINGS = {
@@ -46,16 +46,17 @@ SHOWN = 32  # pixels on a side of the traversals: blocks of four averaged
 CLASSIFIER_STEPS = 1500
 
 
-def _sprites(every: tuple[int, ...] = (1, 1, 1, 1, 1)) -> SmallSprites:
-    return small_sprites(data.load("dsprites"), 64, every)
+def sprites(every: tuple[int, ...] = (1, 1, 1, 1, 1), device: str = "cpu") -> SmallSprites:
+    """All of dSprites at 64 pixels on a side, or every so many along each factor."""
+    return small_sprites(data.load("dsprites"), 64, every, device)
 
 
 @lru_cache(maxsize=1)
 def _models() -> Models:
     """The trained stack, on the grid on which it is read."""
-    read = _sprites(READ)
+    read = sprites(READ)
     trained = train_models(
-        _sprites(),
+        sprites(),
         **SETTINGS,
         compile=False,
         checkpoint=reference.scratch(CHAPTER, "models"),

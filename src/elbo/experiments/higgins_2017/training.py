@@ -135,6 +135,18 @@ class Models:
             raise ValueError(f"the models see {self.sprites.side} pixels on a side, these sprites have {sprites.side}")
         return replace(self, sprites=sprites)
 
+    def alone(self, member: int) -> Models:
+        """One member as a stack of its own."""
+        of, pick = self.trained, slice(member, member + 1)
+        own = replace(
+            of,
+            params={name: param[pick] for name, param in of.params.items()},
+            seeds=of.seeds[pick],
+            latent_dims=of.latent_dims[pick],
+            betas=of.betas[pick],
+        )
+        return replace(self, trained=own, betas=self.betas[pick])
+
     def encodings(self, member: int, trained: bool = True) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the encodings of all sprites, ``(N, D)`` each."""
         shapes, params = self.model(member, trained)

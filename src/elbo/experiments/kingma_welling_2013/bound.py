@@ -88,7 +88,7 @@ def reference_caption(table: pd.DataFrame, train_images: int) -> str:
     """What a reference table of figure 2 shows, in words that are read off it.
 
     Args:
-        table: from :func:`elbo.experiments.kingma_welling_2013.sweep.bound_part`.
+        table: from :func:`elbo.experiments.kingma_welling_2013.sweep.bound_parts`.
     """
     last = table[table.samples == table.samples.max()]
     test = last[(last.split == "test") & (last.algorithm == "aevb")].set_index("latent_dim").bound

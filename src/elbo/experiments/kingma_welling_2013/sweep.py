@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +22,11 @@ from elbo.experiments.kingma_welling_2013.deep import SIZES, active_units, held_
 from elbo.experiments.kingma_welling_2013.evidence import RATES
 from elbo.experiments.kingma_welling_2013.training import ALGORITHMS
 from elbo.inference.iwae import iwae
-from elbo.models.vae import VAE
+from elbo.models.vae import VAE, Params
 from elbo.reference.parts import Sweep, write
 from elbo.training import Adam, keyed_generator
 
-__all__ = ["LADDER", "NETWORKS", "SWEEPS", "best_rate", "bound_part", "burda_part", "longest", "summary"]
+__all__ = ["LADDER", "NETWORKS", "SWEEPS", "best_rate", "bound_parts", "burda_parts", "longest", "summary"]
 
 CHAPTER = "kingma-welling-2013"
 LADDER = tuple(100 * round(10 ** (2 + k / 8)) for k in range(35))
@@ -62,41 +63,51 @@ def best_rate(dataset: str, algorithm: str, latent_dim: int, samples: int = 200_
     return rate
 
 
-def bound_part(dataset: str, algorithm: str, latent_dim: int, seed: int, samples: int) -> pd.DataFrame:
-    """One curve of figure 2 with the paper's network, minibatches (100), optimiser, start and weight prior.
+def bound_parts(stack: Sequence[dict], device: str = "cpu") -> list[pd.DataFrame]:
+    """Curves of figure 2 with the paper's network, minibatches (100), optimiser, start and weight prior.
 
     Args:
-        dataset: ``"mnist"`` (60,000 training images, black and white, drawn afresh from the grey levels) or ``"frey"``
-            (1,572 training faces, 393 held out).
-        samples: training images that the model sees, one of :data:`LADDER`.
+        stack: settings ``dataset`` (``"mnist"``: 60,000 training images, black and white, drawn afresh from the grey
+            levels; ``"frey"``: 1,572 training faces, 393 held out), ``algorithm``, ``latent_dim``, ``seed`` and
+            ``samples``, the training images that a model sees, one of :data:`LADDER`.
 
     Returns:
-        Rows ``split, samples`` with ``bound`` and its standard error over the images of the split, ``se_images`` (nats
-        per image), and the ``learning_rate``, chosen among :data:`RATES` for an algorithm with 10 latents, and again
-        for sizes above 20. The training split is as many training images as there are test images, spread evenly.
+        For each curve rows ``split, samples`` with ``bound`` and its standard error over the images of the split,
+        ``se_images`` (nats per image), and the ``learning_rate``, chosen among :data:`RATES` for an algorithm with 10
+        latents, and again for sizes above 20. The training split is as many training images as there are test images,
+        spread evenly.
 
     Raises:
         ValueError: a length that is not on the ladder.
     """
+    dataset, algorithm, samples = (stack[0][name] for name in ("dataset", "algorithm", "samples"))
     if samples not in LADDER:
         raise ValueError(f"samples must be one of {LADDER}, got {samples}")
+    sizes, seeds = ([part[name] for part in stack] for name in ("latent_dim", "seed"))
     network, train, test = NETWORKS[dataset], load(dataset, split="train"), load(dataset, split="test")
     shown = torch.linspace(0, len(train) - 1, len(test)).long()
-    rate = best_rate(dataset, algorithm, 10 if latent_dim <= 20 else latent_dim)
+    rates = [best_rate(dataset, algorithm, 10 if size <= 20 else size) for size in sizes]
+    members = "+".join(f"{size}-{seed}" for size, seed in zip(sizes, seeds))
     trained = ALGORITHMS[algorithm](
-        VAE(train.images.shape[1], network["hidden"], latent_dim=latent_dim, likelihood=network["likelihood"]),
+        VAE(train.images.shape[1], network["hidden"], latent_dim=max(sizes), likelihood=network["likelihood"]),
         train,
         samples=samples,
-        seeds=[seed],
-        learning_rate=rate,
+        seeds=seeds,
+        latent_dims=sizes,
+        learning_rate=rates[0] if len(set(rates)) == 1 else rates,
         evaluate_on={"train": train.images[shown], "test": test},
         evaluate_at=[at for at in LADDER if at <= samples],
-        device="cpu",
-        checkpoint=reference.scratch(CHAPTER, f"bound-{dataset}-{algorithm}-{latent_dim}-{seed}"),
+        device=device,
+        checkpoint=reference.scratch(CHAPTER, f"bound-{dataset}-{algorithm}-{members}"),
     )
-    table = trained.history.rename(columns={"se": "se_images"}).assign(algorithm=algorithm, learning_rate=rate)
-    columns = ["algorithm", "latent_dim", "seed", "split", "samples", "bound", "se_images", "learning_rate"]
-    return table[columns].assign(hidden=network["hidden"], data=dataset).round({"bound": 4, "se_images": 4})
+    history = trained.history.rename(columns={"se": "se_images"}).round({"bound": 4, "se_images": 4})
+    tables = []
+    for size, seed, rate in zip(sizes, seeds, rates):
+        own = history[(history.latent_dim == size) & (history.seed == seed)]
+        own = own[["latent_dim", "seed", "split", "samples", "bound", "se_images"]]
+        about = {"learning_rate": rate, "hidden": network["hidden"], "data": dataset}
+        tables.append(own.assign(algorithm=algorithm, **about))
+    return tables
 
 
 def longest(table: pd.DataFrame) -> pd.DataFrame:
@@ -145,37 +156,43 @@ class Schedule:
 FINE, DRAWS, COARSE = 400, 5000, 50
 
 
-def burda_part(trained_with: int, seed: int, epochs: int) -> pd.DataFrame:
-    """One model of the 784-200-200-50 network on MNIST binarised afresh, and the likelihood of every test image.
+def burda_parts(stack: Sequence[dict], device: str = "cpu") -> list[pd.DataFrame]:
+    """Models of the 784-200-200-50 network on MNIST binarised afresh, and the likelihood of every test image.
+
+    Args:
+        stack: settings ``trained_with`` (draws of the bound), ``seed`` and ``epochs``.
 
     Returns:
-        Rows ``image, draws, nll``: minus the importance-weighted bound, nats. 400 images, the same for every model,
-        for each number of draws that divides 5,000; the others for 50 draws; ``active``, the latents in use, in every
-        row.
+        For each model rows ``image, draws, nll``: minus the importance-weighted bound, nats. 400 images, the same for
+        every model, for each number of draws that divides 5,000; the others for 50 draws; ``active``, the latents in
+        use, in every row.
     """
+    k, epochs, seeds = stack[0]["trained_with"], stack[0]["epochs"], [part["seed"] for part in stack]
     train, test = load("mnist", split="train"), held_out(load("mnist", split="test").images)
     model = VAE(784, 200, 50, encoder_layers=2, decoder_layers=2)
     trained = iwae(
         model,
         train,
         samples=epochs * len(train),
-        draws=trained_with,
+        draws=k,
         batch_size=Schedule(epochs).batch_size,
-        seeds=[seed],
+        seeds=seeds,
         optimiser=Schedule(epochs).optimiser(len(train)),
-        device="cpu",
-        checkpoint=reference.scratch(CHAPTER, f"burda-{epochs}-{trained_with}-{seed}"),
+        device=device,
+        checkpoint=reference.scratch(CHAPTER, f"burda-{epochs}-{k}-{'+'.join(map(str, seeds))}"),
     )
-    params = trained.member(0)
     order = torch.randperm(len(test), generator=keyed_generator("cpu", 0, "sample"))
-    generator = keyed_generator("cpu", seed, "evidence", trained_with)
+    test = test.to(trained.params["decoder.head.weight"].device)
+    return [_likelihoods(model, trained.member(i), test, order, k, seed) for i, seed in enumerate(seeds)]
+
+
+def _likelihoods(model: VAE, params: Params, test: torch.Tensor, order: torch.Tensor, k: int, seed: int):
+    generator = keyed_generator(test.device, seed, "evidence", k)
     sizes = [size for size in SIZES if DRAWS % size == 0]
-    fine = nll_by_draws(model, params, test[order[:FINE]], sizes, generator)  # (sizes, images)
-    rest = torch.cat(
-        [nll_by_draws(model, params, part, [COARSE], generator)[0] for part in test[order[FINE:]].split(500)]
-    )
+    fine = nll_by_draws(model, params, test[order[:FINE]], sizes, generator).cpu()  # (sizes, images)
+    rest = [nll_by_draws(model, params, part, [COARSE], generator)[0].cpu() for part in test[order[FINE:]].split(500)]
     parts = [pd.DataFrame({"image": order[:FINE], "draws": size, "nll": row}) for size, row in zip(sizes, fine)]
-    parts.append(pd.DataFrame({"image": order[FINE:], "draws": COARSE, "nll": rest}))
+    parts.append(pd.DataFrame({"image": order[FINE:], "draws": COARSE, "nll": torch.cat(rest)}))
     return pd.concat(parts, ignore_index=True).assign(active=active_units(model, params, test)).round({"nll": 5})
 
 
@@ -223,8 +240,10 @@ BURDA = [
     for k, epochs in ((1, 400), (5, 200), (50, 40))
 ]
 
+CURVES = ("dataset", "algorithm", "samples")
+
 SWEEPS = {
-    "burda-long": Sweep(burda_part, BURDA, summary),
-    "bound-mnist": Sweep(bound_part, bound_grid("mnist"), longest),
-    "bound-frey": Sweep(bound_part, bound_grid("frey"), longest),
+    "burda-long": Sweep(burda_parts, BURDA, summary, alike=("trained_with", "epochs"), priority=2),
+    "bound-mnist": Sweep(bound_parts, bound_grid("mnist"), longest, alike=CURVES, priority=1),
+    "bound-frey": Sweep(bound_parts, bound_grid("frey"), longest, alike=CURVES, priority=1),
 }

@@ -43,7 +43,7 @@ def bound_at_scale(table: pd.DataFrame) -> Figure:
     """A reference table of figure 2 in panels of its own.
 
     Args:
-        table: from :func:`elbo.experiments.kingma_welling_2013.sweep.bound_part`, one seed.
+        table: from :func:`elbo.experiments.kingma_welling_2013.sweep.bound_parts`, one seed.
     """
     return bound(table.assign(se_seeds=float("nan")))
 
