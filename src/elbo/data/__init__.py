@@ -14,6 +14,7 @@ from elbo.data.registry import DATASETS, DataError
 
 if TYPE_CHECKING:
     from elbo.data import dsprites
+    from elbo.data.curves import paper_curves
     from elbo.data.sets import Dataset, load, loaded
     from elbo.data.sprites import Sprites
     from elbo.data.store import Available, available, fetch, path, root
@@ -29,12 +30,13 @@ __all__ = [
     "fetch",
     "load",
     "loaded",
+    "paper_curves",
     "path",
     "root",
 ]
 
 _HOME = {
-    "Dataset": "sets", "load": "sets", "loaded": "sets", "Sprites": "sprites",
+    "Dataset": "sets", "load": "sets", "loaded": "sets", "Sprites": "sprites", "paper_curves": "curves",
     "Available": "store", "available": "store", "fetch": "store", "path": "store", "root": "store",
 }  # fmt: skip
 

@@ -25,6 +25,7 @@ __all__ = [
     "KINDS",
     "LINE",
     "MARKER",
+    "PAPER",
     "REFERENCE",
     "SAME",
     "SMALL",
@@ -36,6 +37,7 @@ __all__ = [
     "images",
     "new",
     "panel",
+    "paper_axis",
 ]
 
 WIDTH = 7.4
@@ -133,6 +135,9 @@ GUIDE = {"color": "#8a8a8a", "linewidth": 0.9, "linestyle": (0, (2, 2)), "zorder
 """Keyword arguments of a line that helps to read and carries no data."""
 REFERENCE = {"linewidth": 0.8, "alpha": 0.75, "zorder": 1.5}
 """Keyword arguments of a committed reference run, drawn thin under the reader's own."""
+
+PAPER = {"linewidth": 4.0, "alpha": 0.28, "zorder": 1.2, "solid_capstyle": "butt"}
+"""Keyword arguments of a curve that a paper prints, read off its figure: broad and pale behind our own."""
 
 Drawn = TypeVar("Drawn", bound=Artist)
 
@@ -242,6 +247,22 @@ def panel(axes: Axes, title: str, xlabel: str = "", ylabel: str = "") -> Axes:
     """Title and axis labels (with units) of one panel; returns the axes."""
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     return axes
+
+
+def paper_axis(axes: Axes, curves: Sequence[tuple], label: str) -> None:
+    """Curves that a paper prints of other data, ``(x, y, line style)`` each: behind ours, on an axis at the right.
+
+    Args:
+        label: of that axis.
+    """
+    twin = axes.twinx()
+    twin.set_zorder(axes.get_zorder() - 1)
+    axes.patch.set_visible(False)
+    for x, y, line in curves:
+        guide(twin.plot(x, y, linestyle=line, color=GREY, **PAPER)[0])
+    twin.spines["right"].set(visible=True, color=GREY, alpha=0.5)
+    twin.tick_params(axis="y", colors=GREY)
+    twin.set_ylabel(label, color=GREY, fontsize=8)
 
 
 def images(

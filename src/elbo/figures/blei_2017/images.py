@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from elbo.data.curves import paper_curves
 from elbo.figures import style
 
 __all__ = ["clusters", "held_out", "histograms", "initialisations"]
@@ -69,7 +70,7 @@ def clusters(data: pd.DataFrame) -> Figure:
 
 def held_out(data: pd.DataFrame) -> Figure:
     """From :func:`elbo.experiments.blei_2017.images.held_out`: held-out log predictive against the logarithm of time,
-    whole and closer.
+    whole and closer. Behind the whole, broad and pale on an axis of their own (other images, another model), the paper's curves.
     """
     figure, axes = style.new(1, 2, height=3.0)
     whole, closer = axes[0]
@@ -96,6 +97,11 @@ def held_out(data: pd.DataFrame) -> Figure:
         style.end_labels(panel, [(right, best[name], _NAMES[name], looks[name][0]) for name in names], gap=0.08)
     style.panel(whole, "Every algorithm", "seconds of computing", "held-out log predictive\n(nats per patch)")
     style.panel(closer, "Closer", "seconds of computing")
+    printed = paper_curves("blei-2017-figure-6")
+    if printed is not None:
+        curves = [printed[printed.algorithm == name] for name in ("cavi", "nuts")]
+        lines = [(rows.seconds, rows.log_predictive, line) for rows, line in zip(curves, ("-", ":"))]
+        style.paper_axis(whole, lines, "paper's Figure 6: CAVI solid, NUTS dotted")
     return figure
 
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import FuncFormatter
 
+from elbo.data.curves import paper_curves
 from elbo.figures import style
 
 __all__ = ["ellipses", "million", "progress"]
@@ -43,7 +44,7 @@ def ellipses(data: pd.DataFrame) -> Figure:
 
 def progress(data: pd.DataFrame) -> Figure:
     """From :func:`elbo.experiments.blei_2017.mixtures.progress`: the bound, and the held-out log predictive, by
-    iteration.
+    iteration. Behind them, broad and pale on an axis of their own (they are of other data), the paper's two curves.
     """
     figure, axes = style.new(1, 2, height=2.5)
     bound, held_out = axes[0]
@@ -52,6 +53,11 @@ def progress(data: pd.DataFrame) -> Figure:
     held_out.plot(data["iteration"], data["held_out"], color=style.COLOUR["test"])
     style.band(held_out, data["iteration"], data["held_out"], data["held_out_se"], color=style.COLOUR["test"])
     style.panel(held_out, "Held-out data", "iteration", "log predictive (nats per datum)")
+    printed = paper_curves("blei-2017-figure-3")
+    if printed is not None:
+        for axis, quantity in ((bound, "elbo"), (held_out, "log_predictive")):
+            rows = printed[printed.quantity == quantity]
+            style.paper_axis(axis, [(rows.iteration, rows.value, "-")], "paper's Figure 3")
     return figure
 
 

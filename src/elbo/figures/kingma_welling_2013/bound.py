@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
+from elbo.data.curves import paper_curves
 from elbo.figures import style
 
-__all__ = ["TRAIN", "bound", "bound_at_scale", "sample_ticks"]
+__all__ = ["TRAIN", "behind", "bound", "bound_at_scale", "sample_ticks"]
 
 TRAIN = {"linewidth": 0.9, "alpha": 0.75}
 """Training curves are thinner than those of the test images, in the colour of their algorithm."""
@@ -40,12 +43,33 @@ def bound(table: pd.DataFrame) -> Figure:
 
 
 def bound_at_scale(table: pd.DataFrame) -> Figure:
-    """A reference table of figure 2 in panels of its own.
+    """A reference table of figure 2 in panels of its own; behind them, broad and pale, the test curves that the paper prints.
 
     Args:
         table: from :func:`elbo.experiments.kingma_welling_2013.sweep.bound_parts`, one seed.
     """
-    return bound(table.assign(se_seeds=float("nan")))
+    figure = bound(table.assign(se_seeds=float("nan")))
+    printed = paper_curves("kingma-welling-2013-figure-2")
+    if printed is not None:
+        printed = printed[(printed.panel == table.data.iloc[0]) & (printed.split == "test")]
+        sizes = sorted(table.latent_dim.unique())[:6]
+        behind(figure.axes, [printed[printed.latent_dim == size] for size in sizes], "bound", table.samples.max())
+    return figure
+
+
+def behind(axes: Sequence[Axes], curves: Sequence[pd.DataFrame], column: str, samples: float) -> None:
+    """Draw the paper's curves up to so many ``samples`` behind ours, one table a panel; the frame grows with them upwards."""
+    tops = []
+    for axis, table in zip(axes, curves):
+        for name, rows in table[table.samples <= samples].groupby("algorithm"):
+            style.guide(axis.plot(rows.samples, rows[column], "-", color=style.COLOUR[name], **style.PAPER)[0])
+            tops.append(rows[column].max())
+    if not tops:
+        return
+    low, high = axes[0].get_ylim()
+    axes[0].set_ylim(low, max(high, max(tops) + 0.04 * (high - low)))
+    note = axes[0].text(0.03, 0.97, "broad and pale: the\npaper's test curve", transform=axes[0].transAxes, va="top")
+    note.set(fontsize=7.5, color=style.GREY, in_layout=False)
 
 
 def _curves(axis: Axes, table: pd.DataFrame) -> None:

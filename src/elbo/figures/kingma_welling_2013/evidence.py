@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from elbo.data.curves import paper_curves
 from elbo.figures import style
-from elbo.figures.kingma_welling_2013.bound import TRAIN, sample_ticks
+from elbo.figures.kingma_welling_2013.bound import TRAIN, behind, sample_ticks
 
 __all__ = ["breakdown", "estimators", "evidence", "evidence_at_scale"]
 
@@ -52,10 +53,17 @@ def evidence(table: pd.DataFrame) -> Figure:
 
 
 def evidence_at_scale(table: pd.DataFrame) -> Figure:
-    """The reference tables of figure 3, by quadrature; before the end by importance sampling where a table has nothing else; one seed."""
+    """The reference tables of figure 3, by quadrature; before the end by importance sampling where a table has nothing else; one
+    seed. Behind them, broad and pale, the test curves that the paper prints."""
     keys = ["train_images", "algorithm", "split", "samples"]
     shown = table[table.estimator.isin(["quadrature", "importance"])].sort_values(keys + ["estimator"])
-    return evidence(shown.drop_duplicates(keys, keep="last").assign(se_seeds=float("nan")))
+    figure = evidence(shown.drop_duplicates(keys, keep="last").assign(se_seeds=float("nan")))
+    printed = paper_curves("kingma-welling-2013-figure-3")
+    if printed is not None:
+        printed, sizes = printed[printed.split == "test"], sorted(table.train_images.unique())
+        curves = [printed[printed.train_images == size] for size in sizes]
+        behind(figure.axes, curves, "log_likelihood", table.samples.max())
+    return figure
 
 
 def estimators(table: pd.DataFrame) -> Figure:
