@@ -12,7 +12,7 @@ from elbo import reference
 from elbo.companion.drawn import mismatch
 from elbo.experiments import kingma_welling_2013 as experiments
 from elbo.experiments.kingma_welling_2013 import evidence as ev
-from elbo.experiments.kingma_welling_2013 import reference as at_scale
+from elbo.experiments.kingma_welling_2013 import sweep as at_scale
 from elbo.figures import kingma_welling_2013 as figures
 from elbo.inference.aevb import aevb
 from elbo.inference.sgvb import estimate_bound
@@ -183,10 +183,13 @@ def test_breakdown_grows_with_the_dimension():
     assert mismatch(figures.breakdown(table), table) is None
 
 
-def test_reference_functions_give_what_chapter_and_figures_take(monkeypatch):
+def test_reference_functions_give_what_chapter_and_figures_take(monkeypatch, tmp_path):
     """The functions behind the reference tables, at a size of seconds, on digits in place of the published files."""
     torch.set_num_threads(1)
-    monkeypatch.setattr(reference, "scratch", lambda chapter, name: None)
+    monkeypatch.setattr(reference, "scratch", lambda chapter, name: tmp_path / f"{name}.ckpt")
+    monkeypatch.setattr(at_scale, "LADDER", (1000, 1500, 2000))
+    monkeypatch.setattr(at_scale, "IMAGES", 8)
+    monkeypatch.setattr(at_scale, "VAE", lambda pixels, hidden, latent_dim: VAE(64, hidden, latent_dim))
     digits = at_scale.load
     monkeypatch.setattr(
         at_scale, "load", lambda name, split, **chosen: digits("digits", split=split.removesuffix("-50000"), **chosen)
@@ -196,7 +199,9 @@ def test_reference_functions_give_what_chapter_and_figures_take(monkeypatch):
     curve, ends = at_scale.evidence_curve, at_scale.evidence_by_estimators
     monkeypatch.setattr(at_scale, "evidence_curve", lambda *args, **chosen: curve(*args, **chosen, **options))
     monkeypatch.setattr(at_scale, "evidence_by_estimators", lambda *args, **chosen: ends(*args, **chosen, **options))
-    table = at_scale.evidence_at_scale(60, samples=2000, images=8, evaluations=2)
+    grid = [part | {"samples": 2000} for part in at_scale.evidence_grid(60)[:3]]
+    table = pd.concat([at_scale.evidence_parts([part])[0] for part in grid], ignore_index=True)
+    assert set(table.samples) == {1000, 1200, 2000}, "Monte Carlo EM counts whole draws, of 300 samples here"
     assert set(table.estimator) == {"quadrature", "importance", "appendix D"} and set(table.train_images) == {60}
     last = table[table.samples == 2000].set_index(["algorithm", "split", "estimator"])
     for (algorithm, split, name), row in last.iterrows():

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,14 +20,30 @@ import torch
 from elbo import reference
 from elbo.data import load
 from elbo.experiments.kingma_welling_2013.deep import SIZES, active_units, held_out, nll_by_draws, two_phase
-from elbo.experiments.kingma_welling_2013.evidence import RATES
+from elbo.experiments.kingma_welling_2013.evidence import ALGORITHMS as THREE
+from elbo.experiments.kingma_welling_2013.evidence import (
+    RATES,
+    best_evidence_rate,
+    evidence_by_estimators,
+    evidence_curve,
+)
 from elbo.experiments.kingma_welling_2013.training import ALGORITHMS
 from elbo.inference.iwae import iwae
 from elbo.models.vae import VAE, Params
 from elbo.reference.parts import Sweep, write
 from elbo.training import Adam, keyed_generator
 
-__all__ = ["LADDER", "NETWORKS", "SWEEPS", "best_rate", "bound_parts", "burda_parts", "longest", "summary"]
+__all__ = [
+    "LADDER",
+    "NETWORKS",
+    "SWEEPS",
+    "best_rate",
+    "bound_parts",
+    "burda_parts",
+    "evidence_parts",
+    "longest",
+    "summary",
+]
 
 CHAPTER = "kingma-welling-2013"
 LADDER = tuple(100 * round(10 ** (2 + k / 8)) for k in range(35))
@@ -43,8 +60,17 @@ def best_rate(dataset: str, algorithm: str, latent_dim: int, samples: int = 200_
     Measured once and kept beside the checkpoints.
     """
     kept = reference.scratch(CHAPTER, f"rate-{dataset}-{algorithm}-{latent_dim}").with_suffix(".json")
-    if kept.exists():
-        return json.loads(kept.read_text())["rate"]
+    return _kept_rate(kept, lambda: _pilot(dataset, algorithm, latent_dim, samples))
+
+
+def _kept_rate(kept: Path, pilot: Callable[[], float]) -> float:
+    """What a file says, or what the pilot finds, which is then kept there."""
+    if not kept.exists():
+        write(kept, json.dumps({"rate": pilot(), "among": RATES}) + "\n")
+    return json.loads(kept.read_text())["rate"]
+
+
+def _pilot(dataset: str, algorithm: str, latent_dim: int, samples: int) -> float:
     train, network = load(dataset, split="train"), NETWORKS[dataset]
     model = VAE(train.images.shape[1], network["hidden"], latent_dim=latent_dim, likelihood=network["likelihood"])
     some = train.images[torch.linspace(0, len(train) - 1, min(2000, len(train))).long()]
@@ -57,10 +83,7 @@ def best_rate(dataset: str, algorithm: str, latent_dim: int, samples: int = 200_
         evaluate_on={"train": some},
         device="cpu",
     )
-    bounds = pilot.history.bound.tolist()
-    rate = RATES[int(np.argmax(bounds))]
-    write(kept, json.dumps({"rate": rate, "rates": RATES, "bounds": bounds, "samples": samples}) + "\n")
-    return rate
+    return RATES[int(np.argmax(pilot.history.bound))]
 
 
 def bound_parts(stack: Sequence[dict], device: str = "cpu") -> list[pd.DataFrame]:
@@ -132,6 +155,82 @@ def bound_grid(dataset: str) -> list[dict]:
         for algorithm in ALGORITHMS
     ]
     return curves + far
+
+
+IMAGES = 300
+"""Figure 3 measures the first so many of the training images and of the test images."""
+
+
+def evidence_parts(stack: Sequence[dict], device: str = "cpu") -> list[pd.DataFrame]:
+    """Curves of figure 3 with the paper's network (100 hidden units, 3 latents) on MNIST.
+
+    The pixels are black where the published intensity is above one half, once and for all: Monte Carlo EM keeps a
+    Markov chain for each image.
+
+    Args:
+        stack: settings ``train_images`` (the first so many of the file; the paper has 1000 and 50,000), ``algorithm``
+            (AEVB, wake-sleep or Monte Carlo EM), ``seed`` and ``samples``, the training images that the weight updates
+            see, one of :data:`LADDER`.
+
+    Returns:
+        For each curve rows ``split, samples, estimator``: ``log_evidence`` (nats per image), ``se_images``,
+        ``se_estimate``, ``off`` and ``worst`` as
+        :func:`elbo.experiments.kingma_welling_2013.evidence.evidence_by_estimators` gives them. The curve is by
+        ``quadrature``; the end also by the two estimators that use HMC. ``acceptance`` of the training chains,
+        ``moves`` (transitions of each image's chain so far; Monte Carlo EM alone), ``learning_rate``, chosen among
+        :data:`RATES` for each algorithm.
+
+    Raises:
+        ValueError: a length that is not on the ladder.
+    """
+    count, algorithm, samples = (stack[0][name] for name in ("train_images", "algorithm", "samples"))
+    if samples not in LADDER:
+        raise ValueError(f"samples must be one of {LADDER}, got {samples}")
+    seeds = [part["seed"] for part in stack]
+    train, test = (load("mnist", split=split, binarise="threshold").images for split in ("train-50000", "test"))
+    model, own = VAE(784, 100, latent_dim=3), train[:count]
+    splits = {"train": own[:IMAGES], "test": test[:IMAGES]}
+    kept = reference.scratch(CHAPTER, f"rate-evidence-{count}-{algorithm}").with_suffix(".json")
+    rate = _kept_rate(kept, lambda: best_evidence_rate(algorithm, model, own, device="cpu"))
+    trained, curve = evidence_curve(
+        algorithm,
+        model,
+        own,
+        splits,
+        samples=samples,
+        at=[500 * math.ceil(at / 500) for at in LADDER[::2] if at <= samples],
+        learning_rate=rate,
+        seeds=seeds,
+        device=device,
+        checkpoint=reference.scratch(CHAPTER, f"evidence-{count}-{algorithm}-{'+'.join(map(str, seeds))}"),
+    )
+    tables = []
+    for member, seed in enumerate(seeds):
+        path = curve[curve.seed == seed]
+        params = {name: param.cpu() for name, param in trained.member(member).items()}
+        end = evidence_by_estimators(model, params, splits, seed=seed)
+        end = end.assign(algorithm=algorithm, seed=seed, samples=samples, acceptance=path.acceptance.iloc[-1])
+        table = pd.concat([path[path.samples < samples].assign(estimator="quadrature"), end], ignore_index=True)
+        moves = table.samples / (5 * count) if algorithm == "mcem" else np.nan
+        table = table.assign(train_images=count, learning_rate=rate, moves=moves)
+        digits = {"log_evidence": 4, "se_images": 4, "se_estimate": 5, "off": 4, "worst": 4, "acceptance": 4}
+        tables.append(table.reindex(columns=EVIDENCE_COLUMNS).round(digits))
+    return tables
+
+
+EVIDENCE_COLUMNS = [
+    *("train_images", "algorithm", "seed", "split", "samples", "estimator", "log_evidence", "se_images", "se_estimate"),
+    *("off", "worst", "acceptance", "moves", "learning_rate"),
+]
+
+
+def evidence_grid(count: int) -> list[dict]:
+    """The three algorithms at 10 million samples, a seed at a time."""
+    return [
+        {"train_images": count, "algorithm": algorithm, "seed": seed, "samples": 10_000_000}
+        for seed in (0, 1, 2)
+        for algorithm in THREE
+    ]
 
 
 @dataclass(frozen=True)
@@ -241,9 +340,12 @@ BURDA = [
 ]
 
 CURVES = ("dataset", "algorithm", "samples")
+SMALL = ("train_images", "algorithm", "samples")
 
 SWEEPS = {
     "burda-long": Sweep(burda_parts, BURDA, summary, alike=("trained_with", "epochs"), priority=2),
+    "marginal-likelihood-1000": Sweep(evidence_parts, evidence_grid(1000), alike=SMALL),
+    "marginal-likelihood-50000": Sweep(evidence_parts, evidence_grid(50_000), alike=SMALL),
     "bound-mnist": Sweep(bound_parts, bound_grid("mnist"), longest, alike=CURVES, priority=1),
     "bound-frey": Sweep(bound_parts, bound_grid("frey"), longest, alike=CURVES, priority=1),
 }
