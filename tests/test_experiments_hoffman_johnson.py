@@ -239,14 +239,9 @@ def test_the_printed_table_leaves_out_errors_that_do_not_exist(table):
 
 
 def test_the_reference_tables_can_be_made_and_are_what_was_measured(table):
-    assert set(reference.tables("hoffman-johnson-2016")) == {
-        "surgery-table",
-        "over-training",
-        "against-n",
-        "estimators",
-        "better-prior",
-    }
-    for name in reference.tables("hoffman-johnson-2016"):
+    measured = {"surgery-table", "over-training", "against-n", "estimators", "better-prior"}
+    assert set(reference.tables("hoffman-johnson-2016")) == measured | {"joint-prior"}
+    for name in measured:
         kept = experiments.reference_table(name)
         assert kept is not None and reference.record("hoffman-johnson-2016", name)["rows"] == len(kept)
     kept = experiments.reference_table("surgery-table")
@@ -269,3 +264,29 @@ def test_a_reference_of_more_images_fits_into_the_shared_axis(runs):
         highest = max(line.get_ydata().max() for line in axes.lines)
         assert axes.get_ylim()[0] <= 0 < highest < axes.get_ylim()[1]
     assert len(figure.axes) == 2
+
+
+def test_a_prior_learned_together_is_measured_like_the_others(runs):
+    found = experiments.joint_prior(
+        runs, 4, components=8, batch_size=100, learning_rate=1e-2, codes=4000, seed=0
+    ).set_index(["prior", "seed", "split"])
+    for row in found.xs("train", level="split").itertuples():
+        error = math.hypot(row.elbo_se, row.mutual_information_se, row.marginal_kl_se)
+        sides = row.reconstruction - row.mutual_information - row.marginal_kl
+        assert row.elbo == pytest.approx(sides) and error > 0  # the same draws: to rounding
+    model, params = runs.model(runs.member(4, seed=1))
+    generator = torch.Generator().manual_seed(8)
+    with torch.no_grad():
+        mean, log_var = model.encode(params, runs.held_out)
+        noise = torch.randn(20, *mean.shape, generator=generator)
+        likelihood = model.log_likelihood(params, runs.held_out, mean + torch.exp(0.5 * log_var) * noise)
+    exact = (likelihood - standard_gaussian_kl(mean, log_var)).mean().item()  # estimator B, other draws, every image
+    row = found.loc[("N(0, I)", 1, "held out")]
+    assert abs(row["elbo"] - exact) < SIGMAS * row["elbo_se"]
+    gains = experiments.gains(found.reset_index())
+    whole = gains[gains["term"] == "elbo"].set_index(["prior", "seed", "split"])["gain"]
+    parts = gains[gains["term"] != "elbo"].groupby(["prior", "seed", "split"])["gain"].sum()
+    for own in (0, 1):
+        key = ("learned together", own, "train")
+        assert parts[key] == pytest.approx(whole[key])
+        assert parts[("fitted afterwards", own, "train")] > 0

@@ -9,6 +9,7 @@ from elbo.experiments.hoffman_johnson_2016.exact import (
     total_and_average,
     widths,
 )
+from elbo.experiments.hoffman_johnson_2016.joint import gains, joint_prior
 from elbo.experiments.hoffman_johnson_2016.measured import (
     aggregate_on_grid,
     as_text,
@@ -40,7 +41,9 @@ __all__ = [
     "compare_estimators",
     "forms_on_autoencoder",
     "forms_on_twin",
+    "gains",
     "information_against_n",
+    "joint_prior",
     "over_seeds",
     "reference_note",
     "reference_table",
