@@ -1,12 +1,14 @@
 """The scoreboard: what the papers claim, what this book finds, and a verdict by rule. It knows nothing of the mathematics."""
 
 from elbo.scoreboard.claims import KNOWN, Claim, ClaimError, Source, load
-from elbo.scoreboard.judge import VERDICTS, Case, Judged, counts, judge
+from elbo.scoreboard.judge import CHECK, CHECK_FAILS, VERDICTS, Case, Judged, counts, judge
 from elbo.scoreboard.reading import Number, Series
 from elbo.scoreboard.rules import Finding, combine, criterion, decide, shown
 from elbo.scoreboard.tables import Missing, Origin, Tables
 
 __all__ = [
+    "CHECK",
+    "CHECK_FAILS",
     "KNOWN",
     "VERDICTS",
     "Case",

@@ -58,6 +58,9 @@ _FIELDS = {
     "exact",
     "remark",
     "not_attempted",
+    "runs",
+    "check",
+    "ages",
 }
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 
@@ -74,6 +77,7 @@ class Source:
         table: ``reference/<chapter>/<table>`` or ``figure/<id>``.
         keep: rows that count at all, ``{column: value}``.
         each: column over whose values the comparison is repeated; empty for one comparison.
+        until: column; rows beyond the largest value that every algorithm and seed of a case has reached are left out.
         read: readings by name, in order.
     """
 
@@ -81,6 +85,7 @@ class Source:
     keep: Mapping
     each: str
     read: Mapping[str, Mapping]
+    until: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,9 @@ class Claim:
         exact: the number is a closed form and no smaller in a small run.
         remark: what a reader should know of the comparison, true whatever the verdict.
         not_attempted: why, for what was not attempted; then there is nothing else.
+        runs: how many training runs a verdict takes; 0 where the claim is not about an algorithm that is trained.
+        check: the claim is true by construction, so that it is a check of the computation and no result.
+        ages: sources that repeat the comparison at other ages of the models, a case for each.
     """
 
     id: str
@@ -111,6 +119,14 @@ class Claim:
     exact: bool = False
     remark: str = ""
     not_attempted: str = ""
+    runs: int = 0
+    check: bool = False
+    ages: tuple[Source, ...] = ()
+
+    @property
+    def compared(self) -> list[str]:
+        """The readings that the rule compares."""
+        return [] if self.rule is None else _used(self.rule)
 
     @property
     def noisy(self) -> bool:
@@ -152,9 +168,17 @@ def _claim(entry: Mapping, papers: Mapping) -> Claim:
     )
     _require(id, ("not_attempted" in entry) != ("ours" in entry), "give either `ours` or `not_attempted`")
     sources = tuple(_source(id, source) for source in entry.get("ours", []))
+    ages = tuple(_source(id, source) for source in entry.get("ages", []))
     rule = entry.get("rule")
     if rule is not None:
-        _check_rule(id, rule, sources, "reported" in entry)
+        _check_rule(id, rule, (*sources, *ages), "reported" in entry)
+    _require(id, not (ages or entry.get("runs") or entry.get("check")) or rule, "runs, check and ages go with a rule")
+    if entry.get("runs"):
+        for source in (*sources, *ages):
+            counted = any(_counts_runs(source.read, name) for name in _used(rule))
+            _require(
+                id, counted, f"runs are asked for, but no number from {source.table} says how many stand behind it"
+            )
     reported = entry.get("reported")
     texts = {
         name: " ".join(str(entry.get(name, "")).split())
@@ -169,13 +193,16 @@ def _claim(entry: Mapping, papers: Mapping) -> Claim:
         ours=sources,
         rule=rule,
         exact=bool(entry.get("exact", False)),
+        runs=int(entry.get("runs", 0)),
+        check=bool(entry.get("check", False)),
+        ages=ages,
         **texts,
     )
 
 
 def _source(id: str, entry: Mapping) -> Source:
-    complete = {"table", "read"} <= set(entry) <= {"table", "keep", "each", "read"}
-    _require(id, complete, "a source has table, read, and perhaps keep and each")
+    complete = {"table", "read"} <= set(entry) <= {"table", "keep", "each", "read", "until"}
+    _require(id, complete, "a source has table, read, and perhaps keep, each and until")
     address = re.fullmatch(r"reference/[\w-]+/[\w-]+(\+[\w-]+)?|figure/[\w-]+", entry["table"])
     _require(id, address, f"table {entry['table']!r} is neither reference/<chapter>/<table> nor figure/<id>")
     names: list[str] = []
@@ -198,8 +225,29 @@ def _source(id: str, entry: Mapping) -> Source:
             )
             _require(id, spec.get("take", "mean") in TAKE, f"{name}: take is one of {', '.join(TAKE)}")
             _require(id, set(spec.get("at", {}).values()) <= {"min", "max"}, f"{name}: at takes min or max")
+            place = spec.get("interpolate", [None, None])
+            _require(
+                id,
+                len(place) == 2 and ("interpolate" not in spec or place[1] in names),
+                f"{name}: interpolate takes a column and a reading named before it",
+            )
         names.append(name)
-    return Source(entry["table"], entry.get("keep", {}), entry.get("each", ""), entry["read"])
+    return Source(entry["table"], entry.get("keep", {}), entry.get("each", ""), entry["read"], entry.get("until", ""))
+
+
+def _used(rule: Mapping) -> list[str]:
+    ((_, arguments),) = rule.items()
+    used = arguments.get("numbers") or [arguments.get("number") or arguments.get("series")]
+    to = arguments.get("to")
+    return [*used, *arguments.get("of", []), *([to] if isinstance(to, str) and to != "paper" else [])]
+
+
+def _counts_runs(readings: Mapping[str, Mapping], name: str) -> bool:
+    spec = readings[name]
+    for operation in DERIVED:
+        if operation in spec:
+            return any(_counts_runs(readings, other) for other in spec[operation])
+    return "seeds" in spec
 
 
 def _check_rule(id: str, rule: Mapping, sources: tuple[Source, ...], reported: bool) -> None:
@@ -214,15 +262,14 @@ def _check_rule(id: str, rule: Mapping, sources: tuple[Source, ...], reported: b
     _require(
         id, arguments.get("to") != "paper" or reported, "the rule compares with the paper, but `reported` is missing"
     )
-    used = arguments.get("numbers") or [arguments.get("number") or arguments.get("series")]
-    used = [*used, *arguments.get("of", [])]
+    used = _used(rule)
     for source in sources:
         _require(
             id,
             set(used) <= set(source.read),
             f"the rule asks for {', '.join(used)}, which {source.table} does not read",
         )
-        series = [n for n in used if "along" in source.read[n]]
+        series = [name for name in used if "along" in source.read[name]]
         _require(id, bool(series) == (name in ("rising", "peaked")), "`along` is for the rules rising and peaked")
 
 

@@ -8,11 +8,14 @@ A reading is a mapping::
     take: mean                    what to do with several rows, see TAKE; the default insists on exactly one
     error: se                     column of the standard error; several are added in quadrature; in a mean over rows
                                   errors are taken as fully correlated, which is never too small; sem: standard
-                                  error over the rows that are averaged; none: the number is exact
+                                  error over the rows that are averaged, also in a list with columns; none: exact
     per: seed                     rows of the same seed are averaged first, so that rows are runs
     seeds: rows                   how many runs stand behind it: rows, a column, or a setting of the run
     scale: 100                    factor for number and error
     along: beta                   a series over this column instead of one number
+    from: paper/<figure>          read in another table than the source's, cut to the same case
+    interpolate: [samples, end]   the column read at the place along ``samples`` that the reading ``end`` gives, straight
+                                  in the logarithm between rows; beyond the last row the last one, before the first nothing
 
 or ``{ratio: [a, b]}``, ``{difference: [a, b]}`` of two readings named before it, errors taken as independent.
 """
@@ -28,7 +31,7 @@ import pandas as pd
 
 from elbo.scoreboard.tables import Missing, Origin
 
-__all__ = ["DERIVED", "KEYS", "TAKE", "Number", "Series", "read", "select"]
+__all__ = ["DERIVED", "KEYS", "TAKE", "Number", "Series", "common", "read", "select"]
 
 
 class Number(NamedTuple):
@@ -65,7 +68,7 @@ DERIVED = {
     "ratio": lambda a, b: _ratio(a, b),
     "difference": lambda a, b: Number(a.value - b.value, math.hypot(a.error, b.error), _both(a, b)),
 }
-KEYS = {"column", "where", "at", "take", "error", "seeds", "scale", "along", "per"}
+KEYS = {"column", "where", "at", "take", "error", "seeds", "scale", "along", "per", "from", "interpolate"}
 
 
 def read(spec: Mapping, table: pd.DataFrame, origin: Origin, known: Mapping[str, Number]) -> Number | Series:
@@ -78,10 +81,13 @@ def read(spec: Mapping, table: pd.DataFrame, origin: Origin, known: Mapping[str,
         if name in spec:
             return combine(*(known[other] for other in spec[name]))
     rows = select(table, spec.get("where", {}), spec.get("at", {}))
+    if along := spec.get("interpolate"):
+        return _between(rows, spec["column"], along[0], known[along[1]].value)
     if per := spec.get("per"):
         keys = [key for key in (per, spec.get("along")) if key]
         _column(rows, per), _numbers(rows, spec["column"])
-        rows = rows.groupby(keys, as_index=False)[spec["column"]].mean()
+        columns = [spec["column"], *(name for name in _columns(spec["error"]) if name in rows)]
+        rows = rows.groupby(keys, as_index=False)[columns].mean()
     if along := spec.get("along"):
         groups = sorted(_column(rows, along).unique())
         return Series(tuple(groups), tuple(_number(spec, rows[rows[along] == x], origin) for x in groups))
@@ -124,13 +130,16 @@ def _error(spec: Mapping, rows: pd.DataFrame, values: np.ndarray, value: float) 
     error, take = spec["error"], spec.get("take")
     if error == "none":
         return 0.0
-    if error == "sem":
-        return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
-    columns = error if isinstance(error, list) else [error]
+    over_rows = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+    columns = _columns(error)
+    if not columns:
+        return over_rows
     parts = np.array([_numbers(rows, name) for name in columns])
     errors = np.where(
         np.isnan(parts).all(0), np.nan, np.sqrt(np.nansum(parts**2, 0))
     )  # one seed has no error over seeds
+    if isinstance(error, list) and "sem" in error:
+        return float(math.hypot(over_rows, errors.mean()))
     if take == "mean":
         return float(errors.mean())
     return float(errors[{"first": 0, "last": -1}.get(take, int(np.abs(values - value).argmin()))])
@@ -170,10 +179,37 @@ def _equal(column: pd.Series, value) -> np.ndarray:
     return (column == value).to_numpy(bool)
 
 
+def _columns(error: str | list[str]) -> list[str]:
+    """The columns that an error is made of."""
+    return [name for name in ([error] if isinstance(error, str) else error) if name not in ("none", "sem")]
+
+
+def _between(rows: pd.DataFrame, column: str, along: str, place: float) -> Number:
+    table = rows.sort_values(along)
+    x, y = _numbers(table, along), _numbers(table, column)
+    if place < x[0]:
+        raise Missing(f"{column} begins at {x[0]:g} of {along}, after {place:g}")
+    return Number(float(np.interp(np.log(place), np.log(x), y)))
+
+
+def common(table: pd.DataFrame, along: str) -> pd.DataFrame:
+    """The rows up to the largest value of ``along`` that every algorithm and every seed of the table has reached."""
+    keys = [key for key in ("algorithm", "seed") if key in table]
+    column = _column(table, along)
+    reached = [set(part) for _, part in column.groupby([table[key] for key in keys])] if keys else [set(column)]
+    shared = set.intersection(*reached)
+    if not shared:
+        raise Missing(f"no value of {along} that all curves share")
+    return table[column <= max(shared)]
+
+
 def _regrowth(values: np.ndarray) -> float:
     steps = np.abs(np.diff(values))
+    steps = steps[steps > 1e-9 * np.abs(values).max()]  # smaller ones are rounding
+    if not len(steps):
+        return 1.0
     smallest = np.minimum.accumulate(steps)
-    return float(np.max(np.where(smallest > 0, steps / np.where(smallest > 0, smallest, 1.0), 1.0)))
+    return float(np.max(steps / smallest))
 
 
 def _ratio(a: Number, b: Number) -> Number:

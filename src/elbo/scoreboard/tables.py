@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from elbo import reference
+from elbo.data.curves import CURVES, paper_curves
 
 __all__ = ["Missing", "Origin", "Tables"]
 
@@ -23,7 +24,8 @@ class Origin:
     """What a table came from.
 
     Attributes:
-        kind: ``"reference"`` (measured once, committed) or ``"figure"`` (of the build at hand).
+        kind: ``"reference"`` (measured once, committed), ``"figure"`` (of the build at hand) or ``"paper"`` (read off a
+            printed figure).
         name: ``<chapter>/<table>`` of a reference table (``<chapter>/<one>+<other>`` of two), id of a figure.
         profile: of the run behind a figure; empty for a reference table.
         commit, dirty, device: from the record.
@@ -58,13 +60,17 @@ class Tables:
         self._figures, self._published = figures, published
 
     def read(self, name: str) -> tuple[pd.DataFrame, Origin]:
-        """The table ``reference/<chapter>/<table>`` or ``figure/<id>``; ``reference/<chapter>/<one>+<other>`` is both, one below the other.
+        """The table ``reference/<chapter>/<table>``, ``figure/<id>`` or ``paper/<figure>``.
+
+        ``reference/<chapter>/<one>+<other>`` is both, one below the other.
 
         Raises:
             Missing: there is none.
             elbo.reference.ReferenceError: a reference table is not the one that its record describes.
         """
         kind, _, rest = name.partition("/")
+        if kind == "paper":
+            return _paper(rest)
         return self._reference(rest) if kind == "reference" else self._figure(rest)
 
     def _reference(self, name: str) -> tuple[pd.DataFrame, Origin]:
@@ -87,6 +93,13 @@ class Tables:
         record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         settings = {**record["parameters"], **record.get("settings", {})}
         return pd.read_csv(path), _origin("figure", id, record["profile"] or "none", record["environment"], settings)
+
+
+def _paper(name: str) -> tuple[pd.DataFrame, Origin]:
+    table = paper_curves(name) if name in CURVES else None
+    if table is None:
+        raise Missing(f"no curves of a paper called {name}")
+    return table, Origin("paper", name, "", "", False, "", {})
 
 
 def _origin(kind: str, name: str, profile: str, about: dict, settings: dict) -> Origin:
