@@ -1,4 +1,4 @@
-"""Note how the tests of equations ended, in ``_build/equations.json``, for the book to say so (:mod:`elbo.companion.equations`).
+"""Note how the tests of equations ended, in ``_build/equations.json``, for the book to say so (:mod:`elbo.companion.pages.equations`).
 
 An entry holds for one state of the package and of the test's module; entries of other states are dropped. Nothing is noted where
 the package was edited while the tests ran.
@@ -10,10 +10,11 @@ import os
 from pathlib import Path
 
 import elbo
-from elbo.companion import fingerprint, record
-from elbo.companion.equations import RESULTS
+from checkout import ROOT
+from elbo.companion.pages.equations import RESULTS
+from elbo.companion.record import fingerprint
+from elbo.companion.record.environment import commit
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(elbo.__file__).parent
 
 
@@ -53,7 +54,7 @@ class Notes:
         kept = {name: one for name, one in self._before().items() if one == {**one, **self._state(name)}}
         told = {
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            **record.commit(ROOT),
+            **commit(ROOT),
             "tests": dict(sorted({**kept, **now}.items())),
         }
         try:

@@ -69,6 +69,7 @@ def book(request, chromium, tmp_path_factory) -> Path:
     if given := request.config.getoption("--book", None):
         return given.resolve()
     from filelock import FileLock
+
     from small_book import build
 
     shared = (

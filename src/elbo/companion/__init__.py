@@ -9,12 +9,12 @@ from importlib import import_module
 __all__ = ["begin", "checkpoint", "end", "figure", "settled", "source"]
 
 _HOME = {
-    "begin": "session",
-    "checkpoint": "session",
-    "end": "session",
-    "settled": "session",
-    "figure": "publish",
-    "source": "excerpt",
+    "begin": "kernel.session",
+    "checkpoint": "kernel.session",
+    "end": "kernel.session",
+    "settled": "kernel.session",
+    "figure": "kernel.publish",
+    "source": "kernel.excerpt",
 }
 
 

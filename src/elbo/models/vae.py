@@ -92,7 +92,7 @@ class VAE:
         Args:
             scale: standard deviation of every weight and bias. Kingma & Welling (2013) draw them from "N(0, 0.01)".
                 Read as a variance, as their N(0, I) names a covariance, that is 0.1, the default. The first point of
-                their printed curves, minus 784 log 2, says that it was 0.01 (``tests/test_paper_curves.py``); with 0.1
+                their printed curves, minus 784 log 2, says that it was 0.01 (``tests/data/test_paper_curves.py``); with 0.1
                 and 200 latents the sleep phase of wake-sleep explodes. ``"glorot"``
                 draws weights uniformly with variance 2 / (inputs + outputs) and sets biases to zero, for deeper
                 networks (Glorot & Bengio, 2010).

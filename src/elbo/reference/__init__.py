@@ -197,7 +197,7 @@ def _put(
     chapter: str, name: str, table: pd.DataFrame, command: str, seconds: float, checkout: dict, more: dict | None = None
 ) -> Path:
     """The table and its record, into the checkout."""
-    from elbo.companion.record import environment
+    from elbo.companion.record.environment import environment
 
     text = table.to_csv(index=False, lineterminator="\n")
     about = {
@@ -221,7 +221,7 @@ def _put(
 @cache
 def _checkout() -> dict:
     """Commit and dirty flag when the first table was asked for: the tables, once written, are a change too."""
-    from elbo.companion.record import commit
+    from elbo.companion.record.environment import commit
 
     return commit()
 

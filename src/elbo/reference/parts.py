@@ -122,7 +122,7 @@ def measure_parts(
     Raises:
         Held: another process is at one of them.
     """
-    from elbo.companion.record import environment
+    from elbo.companion.record.environment import environment
 
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:

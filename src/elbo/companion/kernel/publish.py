@@ -1,0 +1,188 @@
+"""Publish a figure: a caption, an alternative text, a permanent id, the data behind it, and the run that made it."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hashlib
+import inspect
+import io
+import json
+import re
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from elbo.companion.kernel import excerpt
+from elbo.companion.kernel.drawn import mismatch
+from elbo.companion.kernel.session import Session, current
+from elbo.companion.record import embedded
+
+__all__ = ["FORMATS", "MIME", "FigureError", "bundle", "figure"]
+
+MIME = "application/vnd.elbo.figure+json"
+"""MIME type of the output that carries a figure through a notebook into the book."""
+
+FORMATS = ("svg", "pdf", "png", "csv", "json")
+"""The files of a figure, ``figures/<id>.<format>`` in the built site."""
+
+_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+_MAKERS = ("elbo.experiments.", "elbo.figures.")
+_SALT = {"svg.hashsalt": "carving-the-elbo"}
+
+
+class FigureError(ValueError):
+    """A figure that may not be published; the message says why and what to do."""
+
+
+def figure(fig: Figure, *, id: str, caption: str, alt: str, data: pd.DataFrame) -> None:
+    """Show ``fig`` in the page as a numbered, captioned figure and publish its files with the record of the run.
+
+    The output of the cell carries everything (SVG, PDF, PNG, CSV, record), so that an executed notebook is complete by
+    itself; building the book writes ``figures/<id>.{svg,pdf,png,csv,json}``. SVG, PDF and PNG also hold the record and,
+    packed, the table (:mod:`elbo.companion.record.embedded`), so that ``elbo reproduce`` needs no other file. Equal parameters on
+    the same machine and commit give equal bytes: the writing adds no time of its own.
+
+    Args:
+        fig: the figure, drawn from ``data``.
+        id: permanent name, ``<chapter key>-<slug>`` in lower case and hyphens; anchor, file stem and citation key at once.
+        caption: which question the figure answers and what the answer is. ``$mathematics$`` and ```code``` are set as such.
+        alt: what a reader who cannot see the figure should know.
+        data: tidy table of exactly the numbers that are drawn.
+
+    Raises:
+        FigureError: the id is malformed, of another chapter, or taken; caption, alt or data is missing; or the figure shows
+            a value that ``data`` does not hold.
+        RuntimeError: no chapter has begun.
+    """
+    from IPython.display import display
+
+    session = current()
+    _check(fig, id, caption, alt, data, session)
+    content = bundle(fig, id=id, caption=caption, alt=alt, data=data, session=session, source=_called())
+    png = content["files"].pop("png")
+    shown = {MIME: content, "image/png": png, "text/plain": f"{id}: {alt}"}
+    display(shown, metadata={"elbo_figure": id}, raw=True)
+    session.published[id] = _cell()
+
+
+def bundle(
+    fig: Figure, *, id: str, caption: str, alt: str, data: pd.DataFrame, session: Session, source: tuple[str, ...] = ()
+) -> dict:
+    """The figure as one JSON object: its texts, its record and its files (SVG, CSV, JSON as text; PDF, PNG in base64).
+
+    ``source`` says where the functions stand that made the figure, ``("src/elbo/figures/....py#L10-L20", ...)``.
+    """
+    table = data.to_csv(index=False, lineterminator="\n")
+    record = {
+        "id": id,
+        "chapter": session.chapter,
+        "caption": caption,
+        "alt": alt,
+        "profile": session.profile,
+        "parameters": session.parameters,
+        "settings": session.settings,
+        "command": session.command(),
+        "source": list(source),
+        "csv_sha256": hashlib.sha256(table.encode()).hexdigest(),
+        "environment": session.environment(),
+    }
+    text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False)
+    inside = json.dumps(
+        {**record, "table": embedded.pack(table)}, sort_keys=True
+    )  # ASCII: a PDF doubles any other text
+    about = {"Title": id, "Creator": "Carving the ELBO"}
+    files = {
+        "svg": _save(
+            fig, "svg", {**about, "Date": None, "Identifier": id, "Description": caption, "Source": inside}
+        ).decode(),
+        "pdf": _base64(_save(fig, "pdf", {**about, "CreationDate": None, "Subject": caption, "Keywords": inside})),
+        "png": _base64(_save(fig, "png", {**about, "Software": None, "Description": caption, "elbo:record": inside})),
+        "csv": table,
+        "json": text + "\n",
+    }
+    return {"id": id, "chapter": session.chapter, "caption": caption, "alt": alt, "files": files}
+
+
+def _check(fig: Figure, id: str, caption: str, alt: str, data: pd.DataFrame, session: Session) -> None:
+    if not _ID.fullmatch(id) or not id.startswith(session.chapter + "-"):
+        raise FigureError(
+            f"figure id {id!r}: use {session.chapter}-<slug> in lower-case letters, digits and single hyphens"
+        )
+    if not alt.strip():
+        raise FigureError(f"figure {id}: alt is empty; say in a sentence what a reader should see")
+    if not caption.strip():
+        raise FigureError(
+            f"figure {id}: caption is empty; say which question the figure answers and what the answer is"
+        )
+    if not isinstance(data, pd.DataFrame) or data.empty:
+        raise FigureError(
+            f"figure {id}: data must be a pandas DataFrame with at least one row: the numbers that are drawn"
+        )
+    if id in session.published and not _again(session.published[id], _cell()):
+        raise FigureError(
+            f"figure {id}: this id was published before in this chapter; an id belongs to one figure, choose another"
+        )
+    if problem := mismatch(fig, data):
+        raise FigureError(f"figure {id}: {problem}")
+
+
+def _cell() -> tuple:
+    """Which execution of which cell this is: ``(execution count, source)``."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return (None, None)
+    shell = get_ipython()
+    if shell is None:
+        return (None, None)
+    return (shell.execution_count, shell.history_manager.input_hist_raw[-1] if shell.history_manager else None)
+
+
+def _called() -> tuple[str, ...]:
+    """Where the functions of this package stand that the cell calls, ``file#Lfirst-Llast``; the cell's own text is not asked
+    for more than their names."""
+    _, code = _cell()
+    if not code:
+        return ()
+    from IPython import get_ipython
+
+    names = get_ipython().user_ns
+    try:
+        calls = [node.func for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    except SyntaxError:  # a magic of IPython's
+        return ()
+    found = [_resolved(node, names) for node in calls]
+    own = [it for it in found if inspect.isroutine(it) and (getattr(it, "__module__", "") or "").startswith(_MAKERS)]
+    return tuple(dict.fromkeys(_lines(function) for function in own))
+
+
+def _resolved(node: ast.expr, names: dict):
+    """The object that ``a.b.c`` names, ``None`` for any other expression."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id)
+    return getattr(_resolved(node.value, names), node.attr, None) if isinstance(node, ast.Attribute) else None
+
+
+def _lines(function) -> str:
+    _, place = excerpt.text(function, docstring=True)
+    file, _, lines = place.partition(", lines ")
+    first, _, last = lines.partition(" to ")
+    return f"{file}#L{first}-L{last}"
+
+
+def _again(before: tuple, now: tuple) -> bool:
+    """Whether ``now`` is a later execution of the same cell, which a reader at the keyboard may well ask for."""
+    return None not in (before[0], now[0]) and before[0] != now[0] and before[1] == now[1]
+
+
+def _save(fig: Figure, format: str, metadata: dict) -> bytes:
+    buffer = io.BytesIO()
+    with mpl.rc_context(_SALT):
+        fig.savefig(buffer, format=format, metadata=metadata, bbox_inches="tight", pad_inches=0.05)
+    return buffer.getvalue()
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()

@@ -1,0 +1,139 @@
+"""Sphinx extension: all figures on one page, ``{elbo-gallery} <chapter key>``, each a thumbnail that leads to the figure.
+
+What is shown is what the chapters have published in this build; nothing is listed by hand. A figure that no gallery shows,
+in a book that has galleries, is a warning, and so is a gallery of a chapter without figures.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from docutils import nodes
+from PIL import Image
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from elbo.companion.pages.figures import caption_nodes, published
+from elbo.companion.record.citation import question
+
+__all__ = ["WIDTH", "Gallery", "setup"]
+
+WIDTH = 640
+"""Width of a thumbnail in pixels; it is shown at no more than half of that."""
+
+logger = logging.getLogger(__name__)
+
+
+class gallery(nodes.General, nodes.Element):
+    """Stands where the thumbnails of a chapter (attribute ``chapter``) will be, once all pages are read."""
+
+
+class Gallery(SphinxDirective):
+    """``{elbo-gallery} <chapter key>``"""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        key = self.arguments[0]
+        _galleries(self.env).setdefault(self.env.docname, []).append(key)
+        placeholder = gallery(chapter=key)
+        self.set_source_info(placeholder)
+        return [placeholder]
+
+
+def _galleries(env: BuildEnvironment) -> dict[str, list[str]]:
+    if not hasattr(env, "elbo_galleries"):
+        env.elbo_galleries = {}
+    return env.elbo_galleries
+
+
+def _of(env: BuildEnvironment, chapter: str) -> dict[str, dict]:
+    return {id: about for id, about in published(env).items() if about["record"]["chapter"] == chapter}
+
+
+def _fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    for placeholder in list(doctree.findall(gallery)):
+        figures = _of(app.env, placeholder["chapter"])
+        if not figures:
+            logger.warning(
+                "no figure of %s was published, so its gallery is empty",
+                placeholder["chapter"],
+                location=placeholder,
+                type="elbo",
+                subtype="gallery",
+            )
+        cards = [_card(app, docname, id, about) for id, about in figures.items()]
+        placeholder.replace_self(nodes.container("", *cards, classes=["elbo-gallery"]))
+
+
+def _card(app: Sphinx, docname: str, id: str, about: dict) -> nodes.container:
+    target = f"{app.builder.get_relative_uri(docname, about['docname'])}#{id}"
+    image = f"{'../' * docname.count('/')}figures/thumbnails/{id}.png"
+    picture = (
+        f'<a class="elbo-thumbnail" href="{escape(target)}">'
+        f'<img src="{escape(image)}" alt="{escape(about["alt"])}" loading="lazy"></a>'
+    )
+    link = nodes.reference("", "", nodes.literal(id, id), refuri=target, internal=True)
+    return nodes.container(
+        "",
+        nodes.raw("", picture, format="html"),
+        nodes.paragraph("", "", *caption_nodes(question(about["caption"]))),
+        nodes.paragraph("", "", link, classes=["elbo-gallery-id"]),
+    )
+
+
+def _again(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """The pages with galleries are written whenever something is: what they show stands on other pages."""
+    return sorted(_galleries(env))
+
+
+def _check(app: Sphinx, env: BuildEnvironment) -> None:
+    shown = {key for keys in _galleries(env).values() for key in keys}
+    missing = sorted({about["record"]["chapter"] for about in published(env).values()} - shown)
+    for key in missing if shown else []:
+        logger.warning(
+            "the figures of %s are in no gallery; add `{elbo-gallery} %s` to %s",
+            key,
+            key,
+            ", ".join(sorted(_galleries(env))),
+            type="elbo",
+            subtype="gallery",
+        )
+
+
+def _purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    _galleries(env).pop(docname, None)
+
+
+def _merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: BuildEnvironment) -> None:
+    _galleries(env).update(_galleries(other))
+
+
+def _thumbnails(app: Sphinx, error: Exception | None) -> None:
+    if error is not None or app.builder.format != "html" or not _galleries(app.env):
+        return
+    folder = Path(app.outdir) / "figures"
+    for id in published(app.env):
+        target = folder / "thumbnails" / f"{id}.png"
+        target.parent.mkdir(exist_ok=True)
+        with Image.open(folder / f"{id}.png") as image:
+            small = image.convert("RGB")
+            small.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
+            small.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
+
+
+def setup(app: Sphinx) -> dict:
+    """Register the directive ``elbo-gallery``."""
+    app.setup_extension("elbo.companion.pages.figures")
+    app.add_node(gallery)
+    app.add_directive("elbo-gallery", Gallery)
+    app.connect("doctree-resolved", _fill)
+    app.connect("env-updated", _again)
+    app.connect("env-check-consistency", _check)
+    app.connect("env-purge-doc", _purge)
+    app.connect("env-merge-info", _merge)
+    app.connect("build-finished", _thumbnails, priority=600)  # after the figures are in their place
+    return {"version": "1", "env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}

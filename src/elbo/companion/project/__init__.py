@@ -1,0 +1,1 @@
+"""The checkout, its chapters and their profiles. Runs in every process; imports the standard library and PyYAML."""

@@ -1,0 +1,130 @@
+"""One papermill execution in a process of its own: ``python -m elbo.companion.run.worker``.
+
+The parent (:mod:`elbo.companion.run.runner`) writes one JSON line to standard input::
+
+    {"input": path, "output": path, "parameters": {...}, "timeout": seconds or null, "cwd": path, "scratch": path}
+
+(paths relative to the working directory: papermill takes braces in a path for placeholders) and reads JSON lines from
+standard output: ``{"event": "cell", "cell": k, "line": text}`` before each code cell, and at the end
+``{"event": "done"}`` or ``{"event": "failed", "kind": ..., ...}``. Standard error is papermill's and the kernel's, and
+goes to a log. Standard input stays open as long as the parent lives: at its end the kernel is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import threading
+from typing import Any
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Execute the one job on standard input; 0 if every cell ran, 1 if not."""
+    commands, events = _take_standard_streams()
+    job = json.loads(commands.readline())
+    threading.Thread(target=_die_with_parent, args=(commands, job["scratch"]), daemon=True).start()
+
+    def emit(event: str, **fields: Any) -> None:
+        events.write(json.dumps({"event": event, **fields}) + "\n")
+        events.flush()
+
+    position = {"cell": 0}
+    try:
+        _execute(job, position, emit)
+    except BaseException as error:  # reported, whatever it is: the parent must learn how it ended
+        emit("failed", **position, **_describe(error))
+        return 1
+    emit("done")
+    return 0
+
+
+def _execute(job: dict[str, Any], position: dict[str, int], emit) -> None:
+    import papermill
+    from traitlets.config import Config
+
+    def before_cell(cell, cell_index) -> None:
+        position["cell"] += 1
+        emit("cell", cell=position["cell"], line=first_line(cell.source))
+
+    papermill.execute_notebook(
+        job["input"],
+        job["output"],
+        parameters=job["parameters"],
+        kernel_name="python3",
+        progress_bar=False,
+        cwd=job["cwd"],
+        execution_timeout=job["timeout"],
+        on_cell_execute=before_cell,
+        iopub_timeout=60,
+        # sockets in the run's own scratch directory instead of TCP ports, for which kernels that start together race
+        config=Config({"KernelManager": {"transport": "ipc", "ip": os.path.join(job["scratch"], "k")}}),
+    )
+
+
+def first_line(source: str) -> str:
+    """The first line of a cell that is neither blank nor a comment, for people to recognise the cell by."""
+    lines = [line.strip() for line in source.splitlines()]
+    line = next(
+        (line for line in lines if line and not line.startswith("#")), next((line for line in lines if line), "")
+    )
+    return line if len(line) <= 72 else line[:69] + "..."
+
+
+def _describe(error: BaseException) -> dict[str, Any]:
+    """What the parent's sentence needs to know of an exception of papermill's or nbclient's."""
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    if isinstance(error, PapermillExecutionError):
+        text = f"{error.ename}: {error.evalue}".strip().splitlines()
+        return {
+            "kind": "exception",
+            "line": first_line(error.source),
+            "message": _plain(text[0] if len(text) == 1 else f"{text[0]} ... {text[-1]}"),
+        }
+    if isinstance(error, CellTimeoutError):
+        return {"kind": "timeout", "message": ""}
+    if isinstance(error, DeadKernelError):
+        return {"kind": "dead", "message": ""}
+    message = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    return {"kind": "system", "errno": getattr(error, "errno", None), "message": _plain(message)}
+
+
+def _plain(text: str) -> str:
+    """Without the colours that IPython adds, and not endless."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    return text if len(text) <= 1200 else text[:1197] + "..."
+
+
+def _take_standard_streams():
+    """Keep standard input and output for the parent; the kernel, which inherits 0 to 2, gets nothing and the log."""
+    commands = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return commands, events
+
+
+def _die_with_parent(commands, scratch: str) -> None:
+    """Wait for the end of standard input, the end of the parent; then take the kernel and the scratch files along."""
+    while commands.readline():
+        pass
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

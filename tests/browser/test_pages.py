@@ -1,0 +1,131 @@
+"""Every page: without network, without complaint, with its mathematics and figures, for keyboard, screen reader, phone and paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from browsing import (
+    CUT,
+    DESKTOP,
+    PAPER,
+    PHONE,
+    TAB_STOPS,
+    anchors,
+    broken_images,
+    channels,
+    undescribed_images,
+    unset_formulas,
+)
+
+pytestmark = pytest.mark.timeout(900)  # axe-core takes seconds on a long page, minutes where the machine is shared
+SCREENS = {"desktop": DESKTOP, "phone": PHONE}
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_violation(seen, theme, screen):
+    seen.look(SCREENS[screen], theme)
+    assert seen.ask("document.documentElement.dataset.theme") == theme
+    assert seen.violations() == []
+
+
+def test_formulas_are_set(seen):
+    assert unset_formulas(seen) == []
+
+
+def test_images_are_loaded_and_described(seen):
+    assert broken_images(seen) == []
+    assert undescribed_images(seen) == []
+
+
+def test_fonts_and_icons_are_there(seen):
+    assert seen.ask("[...document.fonts].filter(font => font.status === 'error').map(font => font.family)") == []
+    empty = "it.checkVisibility() && it.getBoundingClientRect().width === 0"
+    assert (
+        seen.ask(f"[...document.querySelectorAll('[class*=fa-]')].filter(it => {empty}).map(it => it.className)") == []
+    )
+
+
+def test_formulas_and_figures_need_no_script(visit, book, address):
+    bare = visit(book / address, java_script_enabled=False)
+    assert unset_formulas(bare) == []
+    for image in bare.page.locator("article img[loading=lazy]").all():
+        image.scroll_into_view_if_needed()
+    assert bare.ask("[...document.images].filter(it => it.complete && !it.naturalWidth).map(it => it.src)") == []
+
+
+def test_a_phone_does_not_scroll_sideways(seen):
+    seen.look(PHONE)
+    assert seen.ask("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_links_lead_somewhere(seen):
+    lost = []
+    for href in seen.ask("[...document.links].map(link => link.href)"):
+        path, _, fragment = href.removeprefix("file://").partition("#")
+        target = Path(unquote(path.partition("?")[0]))
+        if href.startswith("file:") and not target.is_file():
+            lost.append(href)
+        elif (
+            href.startswith("file:")
+            and fragment
+            and target.suffix == ".html"
+            and unquote(fragment) not in anchors(target)
+        ):
+            lost.append(href)
+    assert lost == []
+
+
+def test_the_tab_key_reaches_everything_and_shows_where_it_is(seen):
+    seen.ask(TAB_STOPS)
+    wanted, met, unseen = set(seen.ask("window.stops()")), [], []
+    for _ in range(len(wanted) + 10):
+        seen.page.keyboard.press("Tab")
+        name, visible = seen.ask("window.focused()")
+        if name is None or name in met:
+            break
+        met.append(name)
+        if not visible:
+            unseen.append(name)
+    assert met[0].startswith("#pst-skip-link"), "the first stop is the link to the article"
+    assert wanted - set(met) == set()
+    assert unseen == []
+
+
+def test_what_is_folded_opens_with_the_enter_key(seen):
+    folded = seen.page.locator("article details:not([open]) > summary")
+    for left in reversed(range(folded.count())):
+        summary = folded.first  # the one before is open and no longer among them
+        summary.focus()
+        seen.page.keyboard.press("Enter")
+        assert folded.count() == left, f"{summary.inner_text()!r} does not open"
+
+
+def test_on_paper_there_is_no_navigation_and_no_figure_is_cut(seen):
+    seen.look(PAPER, "dark")
+    seen.look(PAPER, "dark", "print")
+    furniture = (
+        "nav.bd-docs-nav, #pst-secondary-sidebar, .bd-header-article, .prev-next-footer, .copybtn, .elbo-copy button"
+    )
+    visible = (
+        f"[...document.querySelectorAll('{furniture}')].filter(it => it.checkVisibility()).map(it => it.className)"
+    )
+    assert seen.ask(visible) == []
+    assert seen.ask(f"[...document.images].filter(it => {CUT}).map(it => it.src)") == []
+    folded = "article details:not([open]):not(.elbo-figure-legend *)"
+    assert seen.ask(f"document.querySelectorAll('{folded}').length") == 0
+    assert max(channels(seen.ask("getComputedStyle(document.body).color"))[:3]) < 100
+    assert seen.violations(runOnly={"type": "rule", "values": ["color-contrast"]}) == []
+    seen.look(DESKTOP, "dark")
+    assert seen.ask(
+        "[document.documentElement.dataset.theme, document.querySelectorAll('[data-opened-to-print]').length]"
+    ) == ["dark", 0]
+
+
+def test_nothing_was_asked_of_the_network_and_nothing_complained(seen):
+    """Last of the tests of a page: what they all have done to it counts."""
+    assert seen.refused == []
+    assert seen.complaints == []
