@@ -5,12 +5,15 @@ Others are checked in test_disentanglement_beta.py.
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from elbo.densities import bernoulli_log_prob, gaussian_kl, mvn_kl, standard_gaussian_kl
+from elbo.disentanglement import draw_votes, factor_index
 from elbo.experiments import higgins_2017 as experiments
+from elbo.experiments.higgins_2017.rotation import gaussian_codes, rotation
 from elbo.inference.aevb import objective
 from elbo.models import linear_gaussian as lg
 from elbo.models.vae import VAE
@@ -198,3 +201,157 @@ def test_standard_kl_is_the_isotropic_one():
     mean, log_var = torch.tensor([[0.3, -1.0]], **DOUBLE), torch.full((1, 2), math.log(0.4), **DOUBLE)
     expected = 0.5 * (2 * (0.4 - 1 - math.log(0.4)) + 0.09 + 1.0)
     assert math.isclose(standard_gaussian_kl(mean, log_var).item(), expected, rel_tol=1e-12)
+
+
+@pytest.mark.equation("eq-higgins-2017-gap")
+@pytest.mark.parametrize("beta", [0.5, 4.0])
+def test_the_objective_is_beta_times_a_divergence_from_the_best(beta):
+    """Both sides by quadrature, for densities that are not Gaussian either."""
+    z = torch.linspace(-14, 14, 20_001, **DOUBLE)
+    step = (z[1] - z[0]).item()
+    log_prior = Normal(torch.tensor(0.0, **DOUBLE), 1.0).log_prob(z)
+    log_likelihood = Normal(torch.tanh(2 * z), 0.4).log_prob(torch.tensor(0.7, **DOUBLE))
+    log_best = log_prior + log_likelihood / beta
+    log_norm = (log_best.logsumexp(0) + math.log(step)).item()
+    for log_q in (Normal(torch.tensor(0.6, **DOUBLE), 0.5).log_prob(z), -(z.abs() + math.log(2))):
+        q = log_q.exp()
+        objective_value = (q * (log_likelihood - beta * (log_q - log_prior))).sum() * step
+        divergence = (q * (log_q - (log_best - log_norm))).sum() * step
+        torch.testing.assert_close(objective_value, -beta * divergence + beta * log_norm, rtol=1e-5, atol=1e-5)
+        assert divergence > 0.01
+
+
+@pytest.mark.equation("eq-higgins-2017-exchange")
+def test_what_a_nat_buys_between_two_maxima_lies_between_their_prices(model, x):
+    points = {beta: optimum(model, x, beta) for beta in (0.5, 1.0, 3.0, 9.0)}
+    for low, high in ((0.5, 1.0), (1.0, 3.0), (0.5, 9.0)):
+        (fit_low, rate_low), (fit_high, rate_high) = points[low], points[high]
+        assert low < (fit_low - fit_high) / (rate_low - rate_high) < high
+    trade = pd.DataFrame([{"beta": b, "rate": r, "distortion": -f} for b, (f, r) in points.items()])
+    found = experiments.exchange(trade, 1.0, 3.0)
+    assert found["possible"] and math.isclose(found["price"], found["nats_lost"] / found["nats_saved"])
+    assert "as it has to be" in experiments.said_of_exchange(found)
+    wrong = trade.assign(
+        distortion=trade["distortion"] * (trade["beta"] == 1.0)
+    )  # the larger price reconstructs better or worse
+    wrong.loc[wrong["beta"] == 3.0, "distortion"] = wrong["distortion"].min() - 1.0
+    found = experiments.exchange(wrong, 1.0, 3.0)
+    assert not found["possible"] and "better picture" in experiments.said_of_exchange(found)
+    dear = experiments.exchange(trade.assign(distortion=100 * trade["distortion"]), 1.0, 3.0)
+    assert not dear["possible"] and "outside the two prices" in experiments.said_of_exchange(dear)
+    with pytest.raises(ValueError, match="no models at beta"):
+        experiments.exchange(trade, 1.0, 4.0)
+
+
+@pytest.mark.equation("eq-higgins-2017-given-up")
+@pytest.mark.parametrize("beta", [0.7, 3.0])
+def test_a_learned_linear_decoder_keeps_what_lies_above_the_water(beta):
+    """The formula against the terms of the tempered model, and against ascent from a random decoder."""
+    variances, noise = [6.0, 2.5, 1.2], 0.8
+    table = experiments.water_filling(variances, [beta], noise)
+    spectrum = torch.tensor(variances, **DOUBLE)
+
+    def terms(weight):
+        """Average rate and distortion of data N(0, diag(variances)) under the best posterior at this beta."""
+        vae = lg.LinearGaussian(weight, torch.zeros(3, **DOUBLE), torch.full((3,), math.log(noise), **DOUBLE))
+        best = lg.temper(vae, beta)
+        means, cov = lg.posterior(
+            best, spectrum.sqrt().diag()
+        )  # the average of a square is a sum over these three data
+        residual = spectrum.sqrt().diag() - means @ weight.mT
+        square = residual.square().sum() + (weight @ cov @ weight.mT).trace()
+        distortion = 1.5 * math.log(2 * math.pi * noise) + square / (2 * noise)
+        rate = 0.5 * (cov.trace() + means.square().sum() - 3 - torch.logdet(cov))
+        return rate, distortion
+
+    rate, distortion = terms(torch.tensor(table["weight"].to_numpy(), **DOUBLE).diag())
+    assert math.isclose(rate, table["total_rate"].iloc[0], rel_tol=1e-9)
+    assert math.isclose(distortion, table["total_distortion"].iloc[0], rel_tol=1e-9)
+    best = table["total_distortion"].iloc[0] + beta * table["total_rate"].iloc[0]
+    weight = torch.randn(3, 3, generator=rng(11), **DOUBLE).requires_grad_()
+    optimiser = torch.optim.LBFGS([weight], max_iter=300, line_search_fn="strong_wolfe", tolerance_change=1e-14)
+
+    def loss():
+        optimiser.zero_grad()
+        rate, distortion = terms(weight)
+        value = distortion + beta * rate
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    assert abs(loss().item() - best) < 1e-6
+    found = torch.linalg.svdvals(weight.detach()).square()
+    torch.testing.assert_close(found, (spectrum - beta * noise).clamp_min(0), rtol=1e-3, atol=1e-3)
+    assert table["kept"].iloc[0] == sum(value > beta * noise for value in variances)
+    with pytest.raises(ValueError, match="positive"):
+        experiments.water_filling([1.0, 0.0], [1.0])
+
+
+def test_the_water_filling_curve_falls_with_slope_minus_beta():
+    for beta in (0.5, 2.0, 5.0):
+        near = experiments.water_filling([16, 8, 4, 2, 1.5], [beta * (1 - 1e-5), beta * (1 + 1e-5)]).drop_duplicates(
+            "beta"
+        )
+        slope = near["total_distortion"].diff().iloc[1] / near["total_rate"].diff().iloc[1]
+        assert math.isclose(slope, -beta, rel_tol=1e-4)
+
+
+def test_tempered_curves_are_the_prior_times_the_likelihood_to_the_power_one_over_beta():
+    table = experiments.tempered_posteriors([1.0, 4.0], points=401)
+    wide = torch.linspace(-12, 12, 48_001, **DOUBLE)
+
+    def log_unnormalised(z, beta):
+        return -0.5 * z.square() - (1.5 - 1.3 * z).square() / (2 * 0.5 * beta)
+
+    for beta, one in table.groupby("beta"):
+        z, density = torch.tensor(one["z"].to_numpy()), torch.tensor(one["density"].to_numpy())
+        log_norm = log_unnormalised(wide, beta).logsumexp(0) + math.log(24 / 48_000)
+        torch.testing.assert_close(density, (log_unnormalised(z, beta) - log_norm).exp(), rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.equation("eq-higgins-2017-vote")
+def test_a_vote_is_the_mean_absolute_difference_over_its_pairs():
+    """Codes are the row numbers: each vote is compared with the differences of the very pairs that were drawn."""
+    from elbo.disentanglement.table import draw_rows, partners
+
+    factors = torch.cartesian_prod(torch.arange(3), torch.arange(4))
+    codes = torch.stack([torch.arange(12.0), torch.arange(12.0).square()], 1)
+    index = factor_index(factors)
+    votes, y = draw_votes(codes, index, 5, pairs=7, generator=rng(12))
+    again = rng(12)
+    shared = torch.randint(2, (5,), generator=again)
+    rows = draw_rows(index, (5, 7), again)
+    others = partners(index, shared.unsqueeze(1), rows, again)
+    assert torch.equal(shared, y)
+    for vote, k, one, two in zip(votes, shared, rows, others):
+        assert torch.equal(factors[one, k], factors[two, k])
+        by_hand = sum((codes[a] - codes[b]).abs() for a, b in zip(one, two)) / 7
+        torch.testing.assert_close(vote, by_hand)
+
+
+@pytest.mark.equation("eq-higgins-2017-rotation")
+def test_a_turned_code_is_the_same_model_of_the_data():
+    """The evidence of a decoder and of the decoder that turns its code back, by quadrature in two dimensions."""
+    grid = torch.linspace(-7, 7, 281, **DOUBLE)
+    z = torch.cartesian_prod(grid, grid)
+    area = (grid[1] - grid[0]).item() ** 2
+    prior = Normal(torch.tensor(0.0, **DOUBLE), 1.0).log_prob(z).sum(1)
+    turn = rotation(0.6)
+
+    def evidence(code):
+        seen = torch.stack([torch.tanh(code[:, 0]) + 0.3 * code[:, 1], code[:, 0] * code[:, 1] / 2], 1)
+        likelihood = Normal(seen, 0.5).log_prob(torch.tensor([0.4, -0.3], **DOUBLE)).sum(1)
+        return ((prior + likelihood).logsumexp(0) + math.log(area)).item()
+
+    assert math.isclose(evidence(z), evidence(z @ turn), rel_tol=1e-9)
+    torch.testing.assert_close(turn @ turn.mT, torch.eye(2, **DOUBLE))
+    assert not math.isclose(evidence(z), evidence(z * 1.2), rel_tol=1e-3)  # a stretch is noticed
+
+
+def test_turned_codes_lose_their_gap_and_keep_their_density():
+    table = experiments.rotated_codes([0, 30, 45], votes=(500, 500)).set_index("degrees")
+    assert table["log_prior"].std() < 1e-12
+    assert table.loc[0, "mig"] > 0.75 and abs(table.loc[45, "mig"]) < 1e-9
+    assert table.loc[30, "score"] > 0.95 and abs(table.loc[45, "score"] - 0.5) < 4 * 0.5 / math.sqrt(500)
+    codes, _ = gaussian_codes(32)
+    assert abs(codes.mean()) < 1e-12 and abs(codes.std() - 1) < 0.05 and abs((codes[:, 0] * codes[:, 1]).mean()) < 1e-12

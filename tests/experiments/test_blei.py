@@ -7,9 +7,12 @@ import torch
 from scipy import integrate, special, stats
 
 from elbo.companion.kernel.drawn import mismatch
-from elbo.experiments.blei_2017 import calibration, chains, clutter, divergences, setup
+from elbo.experiments.blei_2017 import calibration, chains, clutter, divergences, natural, setup, soft
 from elbo.figures.blei_2017 import chains as chain_figures
 from elbo.figures.blei_2017 import laws
+from elbo.figures.blei_2017 import mixtures as mixture_figures
+from elbo.inference import cavi
+from elbo.models.unit_mixture import UnitMixture
 
 
 def test_figure_one_finds_the_closed_forms():
@@ -159,6 +162,10 @@ def test_calibration_tells_the_algorithms_apart():
     ("table", "draw"),
     [
         (lambda: setup.decomposition(points=15), laws.decomposition),
+        (setup.jensen, laws.jensen),
+        (soft.soft_assignments, mixture_figures.soft),
+        (natural.steepest, mixture_figures.steepest),
+        (lambda: chains.correlated_gaussian(0.9, 8, 40, 5, 0), chain_figures.energy),
         (lambda: divergences.correlated_gaussian(0.9), laws.mean_field),
         (divergences.two_modes, laws.two_modes),
         (lambda: divergences.alpha_family(steps=5), laws.alpha_family),
@@ -171,3 +178,54 @@ def test_calibration_tells_the_algorithms_apart():
 def test_figures_draw_what_their_tables_hold(table, draw):
     data = table()
     assert mismatch(draw(data), data) is None
+
+
+def test_jensen_by_simulation():
+    """The exact sums against a million averages, and the gap of one weight: log of the mean less the mean of the logs."""
+    data = setup.jensen(0.3, 1.7, draws=(1, 4))
+    generator = torch.Generator().manual_seed(0)
+    for k, value in data[data["part"] == "average"][["draws", "value"]].itertuples(index=False):
+        high = torch.rand(1_000_000, int(k), generator=generator, dtype=torch.float64) < 0.5
+        logs = torch.where(high, 1.7, 0.3).double().mean(1).log()
+        assert logs.mean().item() == pytest.approx(value, abs=4 * logs.std().item() / 1000)
+    mean = data[data["part"] == "mean"].iloc[0]
+    assert mean["gap"] == pytest.approx(-0.5 * np.log(0.3 * 1.7), abs=1e-12)
+    with pytest.raises(ValueError, match="positive"):
+        setup.jensen(2.0, 1.0)
+
+
+def test_soft_assignments_follow_cavi():
+    """The written-out sweep is the package's CAVI: the same bound after every sweep, from the same start."""
+    data = soft.soft_assignments(sweeps=5)
+    terms = data[data["part"] == "term"]
+    model, x = UnitMixture(2, mean_sd=3.0), torch.tensor(soft.DATA, dtype=torch.float64)[:, None]
+    start = soft.UnitPosterior(torch.tensor([[[0.2], [1.0]]], dtype=torch.float64), torch.full((1, 2), 0.5).double())
+    state = cavi.CaviState(start, torch.tensor([-torch.inf]), 0)
+    for bound in terms["elbo"]:
+        state = cavi.step(model, x, state)
+        assert state.elbo.item() == pytest.approx(bound, abs=1e-9)
+    np.testing.assert_allclose(terms["elbo"], terms["expected"] + terms["entropy"] - terms["prior_kl"])
+
+
+def test_the_predictive_integrates_to_one_and_is_wider_than_its_plug_in():
+    rows = soft.soft_assignments(points=801)
+    rows = rows[rows["part"] == "predictive"]
+    variance = {}
+    for column in ("value", "plug_in"):
+        assert integrate.trapezoid(rows[column], rows["x"]) == pytest.approx(1, abs=0.01)
+        variance[column] = integrate.trapezoid(rows[column] * rows["x"] ** 2, rows["x"])
+    assert variance["value"] > variance["plug_in"]
+
+
+def test_both_gradients_descend_on_the_same_gap():
+    data = natural.steepest(steps=20)
+    path = data[data["part"] == "path"]
+    for law, rows in path.groupby("law"):
+        assert rows["gap"].is_monotonic_decreasing, law
+        gap = 0.5 * (rows["m1"] ** 2 + (rows["m2"] / 0.15) ** 2)
+        np.testing.assert_allclose(rows["gap"], gap, rtol=1e-12)
+    last = path[path["step"] == 20].set_index("law")["gap"]
+    assert last["natural"] == pytest.approx(path["gap"].iloc[0] * 0.7**40, rel=1e-9)
+    first = path[(path["law"] == "gradient") & (path["step"] < 2)]
+    rate = first["rate"].iloc[0]  # one step of the gradient by hand
+    assert first["m2"].iloc[1] == pytest.approx(0.5 - rate * 0.5 / 0.15**2)

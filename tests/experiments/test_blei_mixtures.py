@@ -113,8 +113,20 @@ def test_five_gaussians():
     frame = mixtures.ellipses(run)
     assert frame[frame.kind == "component"].groupby("iteration").weight.sum().to_numpy() == pytest.approx(1)
     assert sorted(frame.iteration.dropna().unique()) == [0, 5, 20]
+    assert sorted(frame[frame.iteration == 20].cluster) == [0, 1, 2, 3, 4]
+    assert history[history.shown].iteration.tolist() == [5, 20]
     _drawn(mixture_figures.ellipses(frame), frame)
     _drawn(mixture_figures.progress(history), history)
+
+
+def test_the_default_run_converges_on_the_five_clusters():
+    """What the figure shows: each component ends on the cluster whose colour it has, and the bound has come to rest."""
+    run = mixtures.five_gaussians()
+    frame = mixtures.ellipses(run)
+    truth = frame[frame.kind == "datum"].groupby("cluster")[["x1", "x2"]].mean()
+    last = frame[frame.iteration == 60].set_index("cluster")[["x1", "x2"]].loc[truth.index]
+    assert np.linalg.norm(last - truth, axis=1).max() < 0.2
+    assert abs(run.history.elbo_per_datum.diff().iloc[-1]) < 1e-6
 
 
 def test_unit_covariance_cannot_reach_the_paper_s_predictive():

@@ -113,7 +113,8 @@ def test_summary_sets_the_protocol_beside_the_mean():
     table = experiments.summary(scores).set_index("representation")
     np.testing.assert_allclose(table.loc["PCA", ["mean", "upper_mean", "paper"]].astype(float), [0.75, 0.85, 0.849])
     assert math.isclose(table.loc["mine", "upper_mean"], 0.3) and math.isnan(table.loc["mine", "paper"])
-    assert set(experiments.published()["known"]) == {"secondary"}
+    found = experiments.published()
+    assert set(found["known"]) == {"read"} and len(found) == 9 and found["paper_spread"].isna().sum() == 1
 
 
 @pytest.mark.parametrize(

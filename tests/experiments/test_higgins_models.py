@@ -134,11 +134,13 @@ def test_the_papers_numbers_stand_beside_ours(scores):
     assert math.isclose(row["mean"], (first + second) / 2) and math.isclose(row["se"], abs(first - second) / 2)
     best = ours["score"].nlargest(2).mean()  # half of two seeds with two draws each
     assert math.isclose(row["upper_mean"], best) and row["scores"] == 4 and row["paper"] == 0.6158
-    assert table.query("representation == 'VAE untrained'")["paper"].isna().all() and (table["chance"] == 0.25).all()
+    assert (table.query("representation == 'VAE untrained'")["paper"] == 0.4414).all() and (
+        table["chance"] == 0.25
+    ).all()
     assert table["row"].tolist() == [6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0]
     assert table["reference_mean"].isna().all()
     text = experiments.as_text(table)
-    assert len(text) == 7 and "secondary" in text.columns[-1] and not any("reference" in name for name in text.columns)
+    assert len(text) == 7 and text.columns[-1] == "the paper" and not any("network" in name for name in text.columns)
 
 
 def test_the_reference_run_stands_beside_ours(scores):
@@ -147,29 +149,25 @@ def test_the_reference_run_stands_beside_ours(scores):
     known = table["representation"].str.contains("VAE")
     assert (table[known]["reference_mean"] == 0.5).all() and table[~known]["reference_mean"].isna().all()
     assert table["mean"].equals(experiments.beside_the_paper(scores)["mean"])
-    text = experiments.as_text(table).set_index("representation")["reference, softmax, upper half"]
+    text = experiments.as_text(table).set_index("representation")["paper's network, softmax, upper half"]
     assert text["PCA"] == "" and text["VAE untrained"] == "50.0"
     assert mismatch(figures.scores(table), table) is None
 
 
-def test_every_score_is_printed(scores):
-    text = experiments.every_score(scores).set_index(["representation", "classifier"])
-    found = scores.query("representation == 'VAE untrained' and classifier == 'softmax' and seed == 1")["score"]
-    assert text.loc[("VAE untrained", "softmax"), "seed 1"] == "  ".join(f"{100 * score:.1f}" for score in found)
-    assert len(text) == 6 and list(text.columns) == ["seed 0", "seed 1"]
-
-
-def test_the_verdict_is_taken_seed_by_seed():
+def test_a_comparison_is_taken_seed_by_seed():
     names = ("VAE (beta = 1)", "beta-VAE (beta = 4)")
     table = [(name, "softmax", seed, 0.1 * seed + add) for name, add in zip(names, (0.5, 0.6)) for seed in (0, 1, 2)]
     table = pd.DataFrame(table, columns=["representation", "classifier", "seed", "score"])
     table.loc[3, "score"] += 0.02  # gains of 12, 10 and 10 points, while seeds differ by as much
-    assert experiments.verdict(table) == "softmax: +10.7 ± 0.7 points from beta 1 to 4 over 3 seeds: as in the paper"
-    table["representation"] = table["representation"].map(dict(zip(names, names[::-1])))
-    assert experiments.verdict(table).endswith("the other way round than in the paper")
+    row = experiments.comparison(table).iloc[0].tolist()
+    assert row == ["small models", "softmax", "+10.7\xa0±\xa00.7", 3, "as in the paper"]
+    turned = table.assign(representation=table["representation"].map(dict(zip(names, names[::-1]))))
+    both = experiments.comparison(table, turned)
+    assert both["so"].tolist() == ["as in the paper", "the other way round"]
+    assert both["models"].tolist() == ["small models", "the paper's network"]
     table["score"] = [0.5, 0.6, 0.7, 0.6, 0.5, 0.7]
-    assert experiments.verdict(table).endswith("not told apart")
-    assert "no error" in experiments.verdict(table[table["seed"] == 0])
+    assert experiments.comparison(table)["so"].tolist() == ["not told apart"]
+    assert experiments.comparison(table[table["seed"] == 0])["so"].tolist() == ["not told apart"]
 
 
 def series(peaks):
@@ -184,27 +182,44 @@ def series(peaks):
 
 
 def test_an_inverted_u_needs_both_sides():
-    both, left = experiments.shape_over_beta(series({4: (0.5, 0.9, 0.6), 10: (0.9, 0.9 - 1e-6, 0.6)})).split("\n")
-    assert both.startswith("4 latents: best at beta 2 (90.5 %)") and both.endswith(": an inverted U")
-    assert "+40.0 ± 0.0 points above beta 0.5" in both and "+30.0 ± 0.0 points above beta 8" in both
-    assert left.endswith("no inverted U that these seeds could show") and "an end of the range" in left
+    table = experiments.shape_table(series({4: (0.5, 0.9, 0.6), 10: (0.9, 0.9 - 1e-6, 0.6)}))
+    both, left = table.iloc[0].tolist(), table.iloc[1].tolist()
+    assert both == [4, "2", "90.5", "+40.0\xa0±\xa00.0", "+30.0\xa0±\xa00.0", "yes"]
+    assert left[3] == "an end of the range" and left[-1] == "not shown"
     noisy = series({4: (0.5, 0.9, 0.6)})
     noisy.loc[noisy["beta"] == 0.5, "score"] = [0.95, 0.1, 0.9]  # mean gain 25 points, standard error 27
-    assert experiments.shape_over_beta(noisy).endswith("no inverted U that these seeds could show")
-    alone = noisy[noisy["seed"] == 0]
-    assert experiments.shape_over_beta(alone).endswith("no inverted U that these seeds could show")
+    assert experiments.shape_table(noisy)["inverted U"].tolist() == ["not shown"]
+    assert experiments.shape_table(noisy[noisy["seed"] == 0])["inverted U"].tolist() == ["not shown"]
 
 
-def test_contrast_is_taken_seed_by_seed():
-    rows = [(beta, seed, 0.1 * seed + 0.2 * (beta == 4) + 0.03 * (beta == 4) * (seed == 0), 0.1 * (beta == 4) * (seed == 0), 0.0)
-            for beta in (1.0, 4.0) for seed in (0, 1, 2)]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["beta", "seed", "score", "mig", "kl"])
-    score, mig, _ = experiments.contrast(table).split("\n")
-    assert score.split() == "Higgins: +0.210 ± 0.010 higher (3 of 3 seeds higher)".split()
-    assert mig.split() == "MIG: +0.033 ± 0.033 not told apart (1 of 3 seeds higher)".split()
-    assert "not told apart" in experiments.contrast(table[table["seed"] == 0])
-    with pytest.raises(ValueError, match="no models at beta"):
-        experiments.contrast(table[table["beta"] == 4])
+def test_what_is_said_of_pca_follows_the_scores():
+    names = ("PCA", "beta-VAE (beta = 4)")
+    table = [(name, "softmax", seed, 0.01 * seed + add) for name, add in zip(names, (0.9, 0.8)) for seed in (0, 1, 2)]
+    table = pd.DataFrame(table, columns=["representation", "classifier", "seed", "score"])
+    assert experiments.said_of_pca(table).startswith("That is above the beta-VAE, by 10.0")
+    turned = table.assign(representation=table["representation"].map(dict(zip(names, names[::-1]))))
+    assert experiments.said_of_pca(turned).startswith("That is below the beta-VAE, by 10.0")
+    assert experiments.said_of_pca(table[table["seed"] == 0]).endswith("not told apart.")
+
+
+def test_settings_say_what_was_trained(models, sprites):
+    reference = pd.DataFrame(
+        {
+            "beta": [1.0, 4.0],
+            "seed": [0, 1],
+            "hidden": 1200,
+            "latent_dim": 10,
+            "samples": 5000,
+            "images": 70,
+            "optimiser": "adam",
+        }
+    )
+    table = experiments.settings_table(models, samples=3200, hidden=16, optimiser="adam", reference=reference)
+    assert table.columns.tolist() == ["", "small models", "the paper's network", "the paper"]
+    assert "576 read" in table.loc[0, "small models"] and "256-16-16, latents 3, 5" == table.loc[1, "small models"]
+    assert table.loc[3, "the paper's network"] == "5,000 images, adam"
+    without = experiments.settings_table(models, samples=3200, hidden=16, optimiser="adam", reference=None)
+    assert "the paper's network" not in without
 
 
 def test_ranks_are_spearmans():
@@ -215,15 +230,64 @@ def test_ranks_are_spearmans():
     assert math.isclose(found["misfit"], -1) and math.isclose(found["total_correlation"], 0.8)
 
 
-def test_carriers_name_the_factor():
-    rows = [{"factor": "position", "shape": 0, "mean": value} for value in (-1.0, 1.0)]
+def test_spread_is_that_of_averages_and_names_the_factor():
+    rows = [
+        {"factor": "position", "shape": 0, "x": x, "y": y, "mean": x + 3 * y} for x in (-1.0, 1.0) for y in (-1.0, 1.0)
+    ]
     rows += [{"factor": "scale", "shape": 0, "mean": value} for value in (-0.5, 0.5)]
-    rows += [{"factor": "orientation", "shape": shape, "mean": shape} for shape in (1, 2) for _ in range(3)]
+    rows += [
+        {"factor": "orientation", "shape": shape, "mean": 5 * shape + turn} for shape in (1, 2) for turn in (-2, 2)
+    ]
     table = pd.DataFrame(rows).assign(model="one", rank=0, latent=7, kl=1.0)
     idle = table.assign(rank=1, latent=8, kl=0.01)
-    assert experiments.carriers(pd.concat([table, idle])).endswith(
-        "one: z7 position (80 %)."
-    )  # 1 : 0.25 : 0, shapes do not count
+    spread = experiments.response_spread(pd.concat([table, idle]))
+    found = spread[spread["latent"] == 7].set_index("factor")["spread"].to_dict()
+    assert found == {"shape": 2.5, "scale": 0.5, "orientation": 2.0, "position x": 1.0, "position y": 3.0}
+    assert experiments.carriers(spread, "one") == "z7 position y"
+    assert experiments.carriers(spread[spread["latent"] == 8], "one") == "no latent in use"
+
+
+def test_a_latent_that_is_not_in_use_can_hold_the_score(models, monkeypatch):
+    """Codes of the true factors: two of them with nats, the others scaled down below what counts as used."""
+    truth = models.sprites.values[:, 2:].float()
+    truth = (truth - truth.mean(0)) / truth.std(0)
+    mean = truth * torch.tensor([1.0, 1.0, 0.01, 0.01])
+    log_var = torch.tensor([-4.0, -4.0, 0.0, 0.0]).expand_as(mean)
+    monkeypatch.setattr(type(models), "encodings", lambda self, member, trained=True: (mean, log_var))
+    table = experiments.scores_by_use(models, [0], pairs=16, train_votes=400, test_votes=400).set_index("latents")
+    assert table["used"].tolist() == [2, 2, 2] and table.loc["all", "score"] == 1
+    assert abs(table.loc["in use", "score"] - 0.75) < 0.1 and abs(table.loc["not in use", "score"] - 0.75) < 0.1
+    monkeypatch.setattr(type(models), "encodings", lambda self, member, trained=True: (mean, log_var - 4))
+    assert math.isnan(experiments.scores_by_use(models, [0], **FEW).set_index("latents").loc["not in use", "score"])
+
+
+def test_a_vote_is_the_average_difference_of_pairs_that_share_a_factor(models):
+    pairs = experiments.one_vote(models, 2, 4, pairs=6, latents=3, seed=5)
+    assert (pairs["difference"] - (pairs["one"] - pairs["two"]).abs()).abs().max() < 1e-12
+    for _, one in pairs.groupby("latent"):
+        assert math.isclose(one["vote"].iloc[0], one["difference"].mean(), rel_tol=1e-12)
+    shown = experiments.vote_images(models, 4, pairs=6, seed=5)
+    images = shown[[name for name in shown if name.startswith("pixel_")]].to_numpy()
+    rows = [int((models.sprites[:].numpy() == image).all(1).nonzero()[0][0]) for image in images]
+    first, second = models.sprites.factors[rows[:6]], models.sprites.factors[rows[6:]]
+    assert torch.equal(first[:, 4], second[:, 4]) and not torch.equal(first[:, 5], second[:, 5])
+
+
+def test_votes_on_average_are_relative_to_all_votes(models):
+    table = experiments.average_votes(models, 2, votes=400, pairs=8, latents=3)
+    assert set(table["factor"]) == {"scale", "orientation", "position x", "position y"}
+    for _, one in table.groupby("latent"):
+        assert math.isclose(one["relative"].mean(), 1, rel_tol=1e-9)
+
+
+def test_the_sheet_moves_one_factor_a_row():
+    images = elbo.data.load("dsprites")
+    sheet = experiments.sprite_sheet(images, steps=4, side=64)
+    rows = sheet.groupby("factor", sort=False)["value"].agg(["size", "nunique"])
+    assert rows["size"].tolist() == rows["nunique"].tolist() == [3, 4, 4, 4, 4]
+    one = sheet[(sheet["factor"] == "scale") & (sheet["step"] == 3)].iloc[0]
+    pixels = one[[f"pixel_{i}" for i in range(4096)]].to_numpy(float)
+    np.testing.assert_array_equal(pixels, images[images.flat_index(torch.tensor([[0, 2, 5, 4, 16, 16]]))][0].numpy())
 
 
 def test_stacked_is_one_by_one(sprites, models):
@@ -306,22 +370,41 @@ def test_figures_show_their_data(models, readings, scores):
     paths = experiments.posterior_paths([1.3, 0.5], [0.1, 1.0, 4.0, 10.0])
     table = experiments.beside_the_paper(scores)
     responses = experiments.factor_responses(models, {"VAE": 4, "beta-VAE": 6}, latents=3)
-    walk = experiments.traversals(models, 6, steps=3)
+    spread = experiments.response_spread(responses)
+    walk = pd.concat([experiments.traversals(models, k, steps=3, latents=4).assign(model=str(k)) for k in (4, 6)])
+    use = experiments.scores_by_use(models, models.members(), **FEW)
+    exact = experiments.water_filling([3.0, 1.0], [0.5, 1.0, 2.0, 4.0])
+    small = experiments.measured_trade(readings, 5)
+    traded = pd.concat([exact, small])
+    curves = experiments.tempered_posteriors([1, 4, 16], points=11)
+    turned = experiments.rotated_codes([0, 20, 45], levels=6, pairs=4, votes=(100, 50))
+    shared = experiments.one_vote(models, 2, 4), experiments.vote_images(models, 4)
+    averages = experiments.average_votes(models, 2, votes=200, pairs=4)
+    sheet = experiments.sprite_sheet(elbo.data.load("dsprites"), steps=3)
     over = experiments.over_beta(readings, readings[readings["beta"] == 4].assign(score=0.25))
     rows = [
         (beta, seed, seen, 0.1 * beta + 0.01 * seed, 0.2) for beta in (1, 4) for seed in (0, 1) for seen in (500, 900)
     ]
     followed = pd.DataFrame(rows, columns=["beta", "seed", "samples", "score", "mig"])
     followed = followed.assign(thousands=followed["samples"] / 1000)
-    assert "900 images, over 2 seeds: score 0.105 ± 0.005 at beta 1 and 0.405" in experiments.last_gap(followed)
+    assert "From 500 to 900 images" in experiments.first_and_last(followed)
+    assert "11 to 11 % at $\\beta = 1$ and from 40 to 40 % at $\\beta = 4$" in experiments.first_and_last(followed)
     for figure, data in (
         (figures.posterior_paths(paths), paths),
         (figures.scores(table), table),
         (figures.over_beta(over), over),
         (figures.over_training(followed), followed),
         (figures.proxies(readings), readings),
-        (figures.factor_responses(responses), responses),
+        (figures.factor_spread(spread), spread),
         (figures.traversals(walk, 16), walk),
+        (figures.by_use(use), use),
+        (figures.water(exact), exact),
+        (figures.trade(exact, {"small": small}), traded),
+        (figures.tempered(curves), curves),
+        (figures.rotated(turned), turned),
+        (figures.vote(*shared), pd.concat(shared)),
+        (figures.average_vote(averages), averages),
     ):
         assert mismatch(figure, data) is None
         assert isinstance(data, pd.DataFrame) and mismatch(figure, data.head(1)) is not None
+    assert mismatch(figures.sprite_sheet(sheet), sheet) is None

@@ -25,6 +25,7 @@ __all__ = [
     "KINDS",
     "LINE",
     "MARKER",
+    "MARKS",
     "PAPER",
     "REFERENCE",
     "SAME",
@@ -115,6 +116,9 @@ LINE = {name: look[1] for name, look in _MEANING.items()}
 """Line style that goes with :data:`COLOUR`."""
 MARKER = {name: look[2] for name, look in _MEANING.items()}
 """Marker that goes with :data:`COLOUR`."""
+
+MARKS = {"o": "●", "s": "■", "^": "▲", "v": "▼", "D": "◆", "P": "✚"}
+"""Markers as characters, for a label that stands in for a legend."""
 
 TOGETHER = (
     ("train", "test"),

@@ -65,11 +65,12 @@ def patches(side: int = 24, stride: int = 8, bins: int = 192) -> Patches:
     return Patches(pixels, counts * bins / side**2, torch.tensor(photo), torch.tensor(strip) % 3 == 1)
 
 
-def histograms(found: Patches, examples: tuple[int, ...] = (900, 4700)) -> pd.DataFrame:
+def histograms(found: Patches, examples: tuple[int, ...] = (900, 4700), together: int = 6) -> pd.DataFrame:
     """Figure 4: two patches and their colour histograms.
 
-    Columns: ``example``, ``kind`` (pixel or bin), ``row, column, red, green, blue`` of a pixel (0 to 1), and for a bin
-    ``level`` (its middle, 0 to 255), ``channel``, ``height`` (mean one in every channel).
+    Columns: ``example``, ``kind`` (pixel, bin, or drawn), ``row, column, red, green, blue`` of a pixel (0 to 1), and for a
+    bin ``level`` (its middle, 0 to 255), ``channel``, ``height`` (mean one in every channel). A drawn bin is the mean of
+    ``together`` neighbours, because 192 lines of one pixel each cannot be read.
     """
     frames = []
     bins = found.histograms.shape[1] // 3
@@ -77,8 +78,9 @@ def histograms(found: Patches, examples: tuple[int, ...] = (900, 4700)) -> pd.Da
         frames.append(_pixels(found.pixels[example]).assign(example=example, kind="pixel"))
         for channel, heights in zip(CHANNELS, found.histograms[example].reshape(3, bins), strict=True):
             level = (torch.arange(bins) + 0.5) * 256 / bins
-            columns = {"level": level, "channel": channel, "height": heights}
-            frames.append(pd.DataFrame(columns).assign(example=example, kind="bin"))
+            for kind, group in (("bin", 1), ("drawn", together)):
+                columns = {name: it.reshape(-1, group).mean(1) for name, it in (("level", level), ("height", heights))}
+                frames.append(pd.DataFrame(columns).assign(example=example, kind=kind, channel=channel))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
+from scipy import stats
 from sklearn.datasets import load_diabetes
 from torch import Tensor
 
@@ -19,9 +20,12 @@ from elbo.densities import mvn_entropy, mvn_kl
 from elbo.models import linear_gaussian
 from elbo.models.regression import LinearRegression
 
-__all__ = ["both_sides", "decomposition", "diabetes", "factor_scores"]
+__all__ = ["both_sides", "decomposition", "diabetes", "factor_scores", "jensen"]
 
 Bound = Callable[[Tensor, Tensor], Tensor]
+
+BARS = (0.5, 1.0, 2.0)
+"""Scales of q at which :func:`decomposition` is drawn as bars."""
 
 
 def diabetes() -> tuple[Tensor, Tensor]:
@@ -67,16 +71,55 @@ def both_sides(seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def jensen(
+    low: float = 0.2, high: float = 1.8, draws: tuple[int, ...] = (1, 2, 4, 8, 16, 32), points: int = 121
+) -> pd.DataFrame:
+    r"""Jensen's inequality for a weight that is ``low`` or ``high`` with equal probability, as exact sums.
+
+    Args:
+        low, high: the two values of :math:`w = p(x, z) / q(z)`.
+        draws: how many independent weights are averaged before the logarithm is taken.
+
+    Returns:
+        Tidy frame. ``part = "curve"``: ``w``, ``value`` its logarithm. ``part = "point"``: the two weights. ``part =
+        "mean"``: ``w`` the average weight, ``log_of_mean``, ``value`` the average logarithm, ``gap`` their difference.
+        ``part = "average"``: per number of ``draws``, ``value``, the expectation of the logarithm of their average, from
+        the binomial distribution of how many are high. Nats.
+    """
+    if not 0 < low < high:
+        raise ValueError(f"weights must be positive and the second the larger one, got {low} and {high}")
+    curve = np.linspace(0.5 * low, 1.15 * high, points)
+    mean = 0.5 * (low + high)
+    logs = np.log([low, high])
+    rows = [{"part": "curve", "w": w, "value": np.log(w)} for w in curve]
+    rows += [{"part": "point", "w": w, "value": log} for w, log in zip((low, high), logs)]
+    rows.append(
+        {
+            "part": "mean",
+            "w": mean,
+            "log_of_mean": np.log(mean),
+            "value": logs.mean(),
+            "gap": np.log(mean) - logs.mean(),
+        }
+    )
+    for k in draws:
+        high_count = np.arange(k + 1)
+        average = (low * (k - high_count) + high * high_count) / k
+        value = (stats.binom.pmf(high_count, k, 0.5) * np.log(average)).sum()
+        rows.append({"part": "average", "draws": k, "value": value, "log_of_mean": np.log(mean)})
+    return pd.DataFrame(rows)
+
+
 def decomposition(seed: int = 0, points: int = 61) -> pd.DataFrame:
     """The three terms while q shrinks and spreads, with the exact mean and ``scale`` times the exact deviations.
 
     Returns:
-        Per ``model`` and ``scale``: ``elbo, kl, log_evidence``; and the free-energy reading of the same bound: ``energy``
+        Per ``model`` and ``scale``: ``elbo, kl, minus_kl, log_evidence``; and the free-energy reading of the same bound: ``energy``
         (the expectation of -log p(x, z)), ``entropy`` of q, and ``free_energy = energy - entropy = -elbo``. Total nats.
     """
     rows = []
     for name, (mean, cov, elbo, energy, log_evidence, _) in _twins(seed).items():
-        for scale in np.geomspace(0.25, 2.5, points):
+        for scale in sorted({*np.geomspace(0.25, 2.5, points), *BARS}):
             q = scale**2 * cov
             rows.append(
                 {
@@ -90,7 +133,7 @@ def decomposition(seed: int = 0, points: int = 61) -> pd.DataFrame:
                 }
             )
     table = pd.DataFrame(rows)
-    return table.assign(free_energy=table["energy"] - table["entropy"])
+    return table.assign(free_energy=table["energy"] - table["entropy"], minus_kl=-table["kl"])
 
 
 def _twins(seed: int) -> dict[str, tuple[Tensor, Tensor, Bound, Bound, float, float]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import torch
 
 from elbo.experiments.higgins_2017.readings import ACTIVE, dimension_kl
 from elbo.experiments.higgins_2017.training import Models
 
-__all__ = ["carriers", "factor_responses", "traversals"]
+__all__ = ["carriers", "factor_responses", "response_spread", "traversals"]
 
 
 def factor_responses(models: Models, members: dict[str, int], latents: int = 5) -> pd.DataFrame:
@@ -41,26 +43,39 @@ def factor_responses(models: Models, members: dict[str, int], latents: int = 5) 
     return pd.concat(rows, ignore_index=True)
 
 
-def carriers(responses: pd.DataFrame) -> str:
-    """Which share of the variance of its own average response each latent in use shows to position, scale and orientation,
-    the largest of them named.
+def response_spread(responses: pd.DataFrame) -> pd.DataFrame:
+    """How far each latent's mean moves as one factor moves: the standard deviation over the values of the factor of its
+    average over all other factors, in units of the prior's standard deviation.
 
-    The variance of a latent's mean over a factor's values, relative to the sum over the three, with orientation taken
-    within each shape. It sees averages only, as the figure does.
+    Args:
+        responses: of :func:`factor_responses`. Orientation is taken within each shape, whose symmetries differ.
+
+    Returns:
+        Rows ``model, latent, rank, kl, factor`` (shape, scale, orientation, position x, position y), ``column`` (its place,
+        from 0) and ``spread``.
     """
-    sentences = []
-    for label, part in responses.groupby("model", sort=False):
-        words = []
-        for (_, latent), one in part[part["kl"] > ACTIVE].groupby(["rank", "latent"]):
-            spread = {name: _spread(one[one["factor"] == name]) for name in ("position", "scale", "orientation")}
-            most = max(spread, key=spread.get)
-            words.append(f"z{latent} {most} ({100 * spread[most] / max(sum(spread.values()), 1e-12):.0f} %)")
-        sentences.append(f"{label}: {', '.join(words) or 'no latent in use'}")
-    return "Of what each latent's averages vary, most goes with: " + "; ".join(sentences) + "."
+    rows = []
+    for keys, one in responses.groupby(["model", "latent", "rank", "kl"], sort=False):
+        by_factor = {name: part for name, part in one.groupby("factor")}
+        place, turned = by_factor["position"], by_factor["orientation"]
+        spreads = {
+            "shape": turned.groupby("shape")["mean"].mean().std(ddof=0),
+            "scale": by_factor["scale"]["mean"].std(ddof=0),
+            "orientation": math.sqrt(turned.groupby("shape")["mean"].var(ddof=0).mean()),
+            "position x": place.groupby("x")["mean"].mean().std(ddof=0),
+            "position y": place.groupby("y")["mean"].mean().std(ddof=0),
+        }
+        about = dict(zip(("model", "latent", "rank", "kl"), keys))
+        rows += [{**about, "factor": name, "column": k, "spread": float(value)}
+                 for k, (name, value) in enumerate(spreads.items())]  # fmt: skip
+    return pd.DataFrame(rows).sort_values(["model", "rank", "column"], ignore_index=True)
 
 
-def _spread(one: pd.DataFrame) -> float:
-    return float(one.groupby("shape")["mean"].var(ddof=0).mean()) if len(one) else 0.0
+def carriers(spread: pd.DataFrame, model: str) -> str:
+    """Which factor moves each latent in use most, of one model of :func:`response_spread`, in words."""
+    used = spread[(spread["model"] == model) & (spread["kl"] > ACTIVE)]
+    most = used.sort_values("spread", ascending=False).drop_duplicates("latent").sort_values("rank")
+    return ", ".join(f"z{line.latent} {line.factor}" for line in most.itertuples()) or "no latent in use"
 
 
 def traversals(

@@ -16,7 +16,7 @@ from elbo.estimators import dependence
 from elbo.experiments.higgins_2017.scores import PLUS_MINUS, varying
 from elbo.experiments.higgins_2017.training import Models, beta_norm
 
-__all__ = ["beside_other_metrics", "contrast", "dimension_kl", "over_beta", "ranks", "shape_over_beta", "unit_readings"]
+__all__ = ["beside_other_metrics", "dimension_kl", "over_beta", "ranks", "scores_by_use", "unit_readings"]
 
 ACTIVE = 0.1  # nats of KL from which on a latent counts as used
 
@@ -39,8 +39,9 @@ def unit_readings(
         Rows ``beta, latent_dim, seed, beta_norm`` with ``score`` (softmax), ``mig, factorvae, sap, modularity``, the
         ``dci`` disentanglement (forests of ``trees`` trees, trained and tested on
         at most ``dci_rows`` images);
-        ``reconstruction``, log-likelihood of an image under its decoded mean code; ``misfit``, nats an image by which decoding the mean code misses the pixels (their own entropy, which no
-        decoder can undercut, taken off); ``kl``, the average KL to the prior; ``active``, latents with more than 0.1
+        ``reconstruction``, log-likelihood of an image under its decoded mean code; ``distortion``, minus that of one drawn
+        code an image, the first term of the bound; ``misfit``, nats an image by which decoding the mean code misses the
+        pixels (their own entropy, which no decoder can undercut, taken off); ``kl``, the average KL to the prior; ``active``, latents with more than 0.1
         nats of it; ``total_correlation`` of the aggregated posterior over all sprites and ``tc_error``, its standard
         error over ``codes`` drawn codes.
 
@@ -58,6 +59,10 @@ def unit_readings(
         with torch.no_grad():
             pairs_of = zip(sprites.parts(), mean.split(4096), strict=True)
             fit = torch.cat([bernoulli_log_prob(x, shapes.decode(params, z)) for x, z in pairs_of]).mean().item()
+            noise = torch.randn(mean.shape, generator=_generator(seed, mean.device), device=mean.device)
+            drawn = (mean + noise * (0.5 * log_var).exp()).split(4096)
+            pairs_of = zip(sprites.parts(), drawn, strict=True)
+            lost = -torch.cat([bernoulli_log_prob(x, shapes.decode(params, z)) for x, z in pairs_of]).mean().item()
         votes = {"train_votes": train_votes, "test_votes": test_votes}
         score = higgins_score(mean, index, generator=_generator(seed), pairs=pairs, **votes)
         split = dependence(mean, log_var, generator=_generator(seed, mean.device), codes=codes)
@@ -75,6 +80,7 @@ def unit_readings(
                     mean, index, generator=_generator(seed), trees=trees, **_rows(len(sprites), dci_rows)
                 ).disentanglement,
                 "reconstruction": fit,
+                "distortion": lost,
                 "misfit": -fit - floor,
                 "kl": each.sum().item(),
                 "active": int((each > ACTIVE).sum()),
@@ -82,6 +88,41 @@ def unit_readings(
                 "tc_error": split.total_correlation.standard_error,
             }
         )
+    return pd.DataFrame(rows)
+
+
+def scores_by_use(
+    models: Models,
+    members: Sequence[int],
+    *,
+    pairs: int = 64,
+    train_votes: int = 2_000,
+    test_votes: int = 1_000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Higgins' score (fitted classifier) of all latents, of those in use alone, and of the others alone.
+
+    A latent is in use from :data:`ACTIVE` nats of average KL on. The classifier sees each latent in units of its own spread,
+    so that what the others still say of a factor counts in full, however little it is.
+
+    Returns:
+        Rows ``beta, latent_dim, seed, used`` (how many) and ``latents`` (``"all"``, ``"in use"``, ``"not in use"``), ``row`` (2, 1,
+        0), ``score``, NaN where there is no such latent, and ``chance``.
+    """
+    index = factor_index(models.sprites.factors, varying(models))
+    votes = {"pairs": pairs, "train_votes": train_votes, "test_votes": test_votes}
+    rows = []
+    for member in members:
+        mean, log_var = models.encodings(member)
+        used = dimension_kl(mean, log_var) > ACTIVE
+        about = {"beta": models.betas[member], "latent_dim": mean.shape[1], "seed": models.trained.seeds[member]}
+        parts = (("all", torch.ones_like(used)), ("in use", used), ("not in use", ~used))
+        for place, (name, which) in enumerate(parts):
+            score = math.nan
+            if bool(which.any()):
+                score = higgins_score(mean[:, which], index, generator=_generator(seed), **votes).score
+            row = {"used": int(used.sum()), "latents": name, "row": len(parts) - 1 - place, "score": score}
+            rows.append(about | row | {"chance": 1 / len(index.sizes)})
     return pd.DataFrame(rows)
 
 
@@ -104,8 +145,8 @@ def _means(readings: pd.DataFrame) -> pd.DataFrame:
     return groups.mean().join(groups.sem().add_suffix("_se")).reset_index()
 
 
-MEASURED = ("score", "mig", "factorvae", "sap", "modularity", "dci", "reconstruction", "misfit", "kl", "active",
-            "total_correlation")  # fmt: skip
+MEASURED = ("score", "mig", "factorvae", "sap", "modularity", "dci", "reconstruction", "distortion", "misfit", "kl",
+            "active", "total_correlation")  # fmt: skip
 
 
 NAMES = {
@@ -116,59 +157,6 @@ NAMES = {
     "modularity": "modularity",
     "dci": "DCI",
 }
-
-
-def shape_over_beta(readings: pd.DataFrame, column: str = "score", sep: str = "\n") -> str:
-    """One sentence for each size of code: is the score an inverted U over beta?
-
-    The best beta (by the mean) is compared with the smallest and with the largest, seed by seed; less than two standard
-    errors count as no difference. The best of several is a little too good, which this does not correct.
-    """
-    sentences = []
-    for size, group in readings.groupby("latent_dim"):
-        wide = group.pivot(index="seed", columns="beta", values=column)
-        best, ends = wide.mean().idxmax(), (wide.columns.min(), wide.columns.max())
-        found, rises = [], []
-        for end in ends:
-            if end == best:
-                found.append(f"none above beta {end:g}, an end of the range")
-                rises.append(False)
-                continue
-            gain = 100 * (wide[best] - wide[end])
-            error = gain.sem() if len(gain) > 1 else math.nan
-            rises.append(bool(gain.mean() > 2 * error))
-            found.append(f"{gain.mean():+.1f} ± {error:.1f} points above beta {end:g}")
-        shape = "an inverted U" if all(rises) else "no inverted U that these seeds could show"
-        sentences.append(
-            f"{size} latents: best at beta {best:g} ({100 * wide[best].mean():.1f} %), {'; '.join(found)}: {shape}"
-        )
-    return sep.join(sentences)
-
-
-def contrast(readings: pd.DataFrame, low: float = 1.0, high: float = 4.0) -> str:
-    """One line a measure: how it changes from ``low`` to ``high`` beta, seed by seed, with the standard error of the mean
-    difference; below two standard errors, or with one seed, it counts as not told apart.
-
-    Args:
-        readings: of one size of code.
-
-    Raises:
-        ValueError: one of the two betas is not there.
-    """
-    if not {low, high} <= set(readings["beta"]):
-        raise ValueError(f"no models at beta {low:g} and {high:g}; there are {sorted(set(readings['beta']))}")
-    lines = []
-    for column in (name for name in MEASURED if name in readings.columns):
-        wide = readings.pivot(index="seed", columns="beta", values=column)
-        gain = (wide[high] - wide[low]).dropna()
-        error = gain.sem() if len(gain) > 1 else math.nan
-        sure = bool(abs(gain.mean()) > 2 * error)
-        found = ("higher" if gain.mean() > 0 else "lower") if sure else "not told apart"
-        name = NAMES.get(column, column.replace("_", " "))
-        lines.append(
-            f"{name + ':':<20}{gain.mean():+9.3f} ± {error:.3f}  {found} ({int((gain > 0).sum())} of {len(gain)} seeds higher)"
-        )
-    return "\n".join(lines)
 
 
 def ranks(readings: pd.DataFrame, columns: Sequence[str] = ("misfit", "total_correlation")) -> dict[str, float]:

@@ -23,7 +23,7 @@ from elbo.experiments.higgins_2017.readings import unit_readings
 from elbo.experiments.higgins_2017.scores import score_table
 from elbo.experiments.higgins_2017.training import Models, SmallSprites, small_sprites, train_models
 
-__all__ = ["REFERENCE", "SETTINGS", "last_gap", "reference_note", "reference_scores", "reference_table", "sprites"]
+__all__ = ["REFERENCE", "SETTINGS", "reference_scores", "reference_table", "sprites"]
 
 CHAPTER = "higgins-2017"
 SETTINGS = {
@@ -148,33 +148,7 @@ def reference_table(name: str) -> pd.DataFrame | None:
     return table.assign(thousands=table["samples"] / 1000) if name == "over-training" and table is not None else table
 
 
-def last_gap(followed: pd.DataFrame) -> str:
-    """What ``over-training`` says at its end, in a sentence for each measure: mean over seeds and standard error."""
-    last = followed[followed["samples"] == followed["samples"].max()]
-    sentences = []
-    for column, name in (("score", "score"), ("mig", "gap")):
-        seen = last.groupby("beta")[column].agg(["mean", "sem"])
-        values = " and ".join(f"{row['mean']:.3f} ± {row['sem']:.3f} at beta {beta:g}" for beta, row in seen.iterrows())
-        sentences.append(f"{name} {values}")
-    return (
-        f"At the end, {last['samples'].iloc[0]:,} images, over {last['seed'].nunique()} seeds: {'; '.join(sentences)}."
-    )
-
-
 def reference_scores() -> pd.DataFrame | None:
     """Scores of the reference run, networks and what needs no training together; ``None`` without them."""
     parts = [part for part in map(reference_table, ("baselines", "scores")) if part is not None]
     return pd.concat(parts, ignore_index=True) if parts else None
-
-
-def reference_note() -> str:
-    """What the reference run was, in a line."""
-    table = reference_table("readings")
-    if table is None:
-        return "none in this checkout"
-    first, betas = table.iloc[0], " and ".join(f"{beta:g}" for beta in sorted(table["beta"].unique()))
-    return (
-        f"4096-{first.hidden}-{first.hidden}-{first.latent_dim} on all 737,280 images, beta {betas}, {table['seed'].nunique()} seeds, "
-        f"{first.samples:,} images each in minibatches of {first.batch_size} with {first.optimiser} at {first.learning_rate:g}; "
-        f"read on {first.images:,} images"
-    )

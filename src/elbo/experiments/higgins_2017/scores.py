@@ -15,7 +15,7 @@ from elbo.experiments.higgins_2017.baselines import CLASSIFIERS, linear_codes, p
 from elbo.experiments.higgins_2017.training import Models
 from elbo.training import keyed_generator
 
-__all__ = ["as_text", "beside_the_paper", "every_score", "score_table", "varying", "verdict"]
+__all__ = ["as_text", "beside_the_paper", "representation", "score_table", "varying"]
 
 PLUS_MINUS = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 NAMES = {1.0: "VAE (beta = 1)", 4.0: "beta-VAE (beta = 4)"}
@@ -74,7 +74,7 @@ def score_table(
             linear = linear_codes(sprites, torch.arange(len(sprites)), components=latent_dim, seed=seed)
             codes = {"ground truth": sprites.values[:, 1:], "raw pixels": sprites, "PCA": linear.pca, "ICA": linear.ica}
         codes["VAE untrained"] = models.encodings(first, trained=False)[0]
-        codes |= {_name(beta): models.encodings(found[place])[0] for beta, found in members.items()}
+        codes |= {representation(beta): models.encodings(found[place])[0] for beta, found in members.items()}
         for name, code in codes.items():
             code = code.to(sprites.device) if isinstance(code, Tensor) else code
             for classifier, rule in rules.items():
@@ -139,40 +139,10 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
             row[f"{line.classifier}, upper half"] = f"{100 * line.upper_mean:.1f}"
         for line in group.itertuples():
             if table["reference_mean"].notna().any():
-                row[f"reference, {line.classifier}"] = _percent(line.reference_mean, line.reference_se)
-                row[f"reference, {line.classifier}, upper half"] = _percent(line.reference_upper_mean)
-        rows.append(row | {"the paper (secondary source)": _percent(group["paper"].iloc[0], digits=2)})
+                row[f"paper's network, {line.classifier}"] = _percent(line.reference_mean, line.reference_se)
+                row[f"paper's network, {line.classifier}, upper half"] = _percent(line.reference_upper_mean)
+        rows.append(row | {"the paper": _percent(group["paper"].iloc[0], digits=2)})
     return pd.DataFrame(rows)
-
-
-def every_score(scores: pd.DataFrame) -> pd.DataFrame:
-    """Every score of the trained and untrained networks in percent, one row a representation and classifier, one column
-    a seed; several draws of votes and classifier of the same network stand side by side."""
-    part = scores[scores["representation"].str.contains("VAE")]
-    text = part.assign(score=[f"{100 * score:.1f}" for score in part["score"]])
-    keys = ["representation", "classifier"]
-    wide = text.groupby([*keys, "seed"], sort=False)["score"].agg("  ".join).unstack("seed")
-    return wide.rename(columns=lambda seed: f"seed {seed}").reset_index().rename_axis(columns=None)
-
-
-def verdict(scores: pd.DataFrame, low: float = 1.0, high: float = 4.0, sep: str = "\n") -> str:
-    """One sentence a classifier: is the score at ``high`` beta above that at ``low``, as the paper reports? Differences
-    are taken seed by seed; below two standard errors they count as none.
-    """
-    sentences = []
-    for classifier, group in scores.groupby("classifier", sort=False):
-        wide = group.groupby(["seed", "representation"])["score"].mean().unstack()
-        gain = 100 * (wide[_name(high)] - wide[_name(low)])
-        if len(gain) < 2:
-            change = f"{gain.iloc[0]:+.1f} points from beta {low:g} to {high:g}"
-            sentences.append(f"{classifier}: {change}, one seed, no error")
-            continue
-        error = gain.sem()
-        found = "as in the paper" if gain.mean() > 0 else "the other way round than in the paper"
-        found = found if abs(gain.mean()) > 2 * error else "not told apart"
-        change = f"{gain.mean():+.1f} ± {error:.1f} points from beta {low:g} to {high:g}"
-        sentences.append(f"{classifier}: {change} over {len(gain)} seeds: {found}")
-    return sep.join(sentences)
 
 
 def _percent(mean: float, se: float | None = None, digits: int = 1) -> str:
@@ -181,5 +151,6 @@ def _percent(mean: float, se: float | None = None, digits: int = 1) -> str:
     return f"{100 * mean:.{digits}f}" + (f"{PLUS_MINUS}{100 * se:.{digits}f}" if se is not None else "")
 
 
-def _name(beta: float) -> str:
+def representation(beta: float) -> str:
+    """How a VAE with this beta is called in the tables."""
     return NAMES.get(float(beta), f"beta-VAE (beta = {beta:g})")

@@ -15,11 +15,11 @@ from elbo.figures import style
 __all__ = ["clusters", "held_out", "histograms", "initialisations"]
 
 _CHANNELS = {"red": (style.VERMILION, "-"), "green": (style.GREEN, "--"), "blue": (style.BLUE, ":")}
-_NAMES = {"cavi": "CAVI", "svi": "SVI", "gibbs": "Gibbs sampling", "hmc": "HMC"}
+_NAMES = {"cavi": "CAVI", "svi": "SVI", "gibbs": "Gibbs", "hmc": "HMC"}
 
 
 def initialisations(data: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.images.initialisations`: the bound of every start against time."""
+    """From :func:`elbo.experiments.blei_2017.images.initialisations`: the bound of every start, by iteration."""
     figure, axes = style.new(1, 1, height=3.0)
     panel = axes[0, 0]
     final = data[data["iteration"] == data["iteration"].max()].sort_values("elbo_per_datum")
@@ -30,28 +30,35 @@ def initialisations(data: pd.DataFrame) -> Figure:
             if init == best
             else {"linewidth": 0.9, "color": style.GREY}
         )
-        panel.plot(rows["seconds"], rows["elbo_per_datum"], **look)
+        panel.plot(rows["iteration"], rows["elbo_per_datum"], **look)
     low = np.quantile(data["elbo_per_datum"], 0.08)
     top = final["elbo_per_datum"].max()
     panel.set_ylim(low, top + 0.08 * (top - low))
-    style.end_labels(panel, [(row.seconds, row.elbo_per_datum, text, colour) for row, text, colour in (
+    style.end_labels(panel, [(row.iteration, row.elbo_per_datum, text, colour) for row, text, colour in (
         (final.iloc[-1], "best", style.COLOUR["cavi"]), (final.iloc[0], "worst", style.GREY))])  # fmt: skip
-    return style.panel(panel, "", "seconds, all starts together", "ELBO (nats per patch)").figure
+    return style.panel(panel, "", "iteration", "ELBO (nats per patch)").figure
 
 
 def histograms(data: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.images.histograms`: each patch beside its three colour histograms."""
-    examples = data["example"].unique()
-    figure, axes = style.new(len(examples), 2, height=1.75 * len(examples), width_ratios=[1, 4])
+    """From :func:`elbo.experiments.blei_2017.images.histograms`: each patch beside the histograms of its three channels."""
+    examples = data["example"].unique()[:2]
+    figure, axes = style.new(len(examples), 2, height=2.0 * len(examples), width_ratios=[1, 3.6])
     for (left, right), example in zip(axes, examples, strict=True):
         rows = data[data["example"] == example]
         style.images(left, _tiles(rows[rows["kind"] == "pixel"].assign(patch=0)), columns=1)
         for channel, (colour, line) in _CHANNELS.items():
-            heights = rows[(rows["kind"] == "bin") & (rows["channel"] == channel)]
-            right.plot(heights["level"], heights["height"], color=colour, linestyle=line, linewidth=1.1, label=channel)
-        right.set_ylabel("histogram\n(mean 1)")
+            bins = rows[(rows["kind"] == "drawn") & (rows["channel"] == channel)]
+            right.plot(
+                bins["level"], bins["height"], color=colour, linestyle=line, drawstyle="steps-mid", linewidth=1.3,
+                label=channel,
+            )  # fmt: skip
+            filled = {"step": "mid", "color": colour, "alpha": 0.22, "linewidth": 0}
+            style.guide(right.fill_between(bins["level"], bins["height"], **filled))
+        right.set(ylabel="share of pixels\n(mean 1)", xlim=(0, 255))
+        right.set_ylim(bottom=0)
     axes[0, 1].legend(ncols=3, loc="upper center")
-    axes[-1, 1].set_xlabel("level of the channel, 0 to 255, in 192 bins")
+    axes[0, 1].set_ylim(top=1.25 * axes[0, 1].get_ylim()[1])
+    axes[-1, 1].set_xlabel("level of the channel")
     return figure
 
 
@@ -70,33 +77,27 @@ def clusters(data: pd.DataFrame) -> Figure:
 
 def held_out(data: pd.DataFrame) -> Figure:
     """From :func:`elbo.experiments.blei_2017.images.held_out`: held-out log predictive against the logarithm of time,
-    whole and closer. Behind the whole, broad and pale on an axis of their own (other images, another model), the paper's curves.
+    whole and closer, every line named at its end. Behind the whole, broad and pale on an axis of their own (other images,
+    another model), the paper's curves.
     """
-    figure, axes = style.new(1, 2, height=3.0)
+    figure, axes = style.new(1, 2, height=3.2)
     whole, closer = axes[0]
-    looks = {name: (style.COLOUR[name], style.LINE[name], style.MARKER[name]) for name in data["algorithm"].unique()}
-    finals = {}
-    for (algorithm, _), run in data.groupby(["algorithm", "start"], sort=False):
-        colour, line, marker = looks[algorithm]
-        look = {"color": colour, "linestyle": line, "linewidth": 1.1, "marker": marker, "markersize": 2.5}
-        whole.plot(run["seconds"], run["held_out"], **look)
-        if algorithm != "hmc":
-            closer.plot(run["seconds"], run["held_out"], **look)
-        finals.setdefault(algorithm, []).append(run.iloc[-1])
-    quick = data[data["algorithm"] != "hmc"]
-    top, low = quick["held_out"].max(), min(row["held_out"] for name in finals if name != "hmc" for row in finals[name])
+    ends = data.loc[data.groupby(["algorithm", "start"], sort=False)["seconds"].idxmax()]
+    best = ends.loc[ends.groupby("algorithm", sort=False)["held_out"].idxmax()]
+    top, low = data["held_out"].max(), ends.loc[ends["algorithm"] != "hmc", "held_out"].min()
     closer.set_ylim(low - 1.5 * (top - low), top + 0.15 * (top - low))
-    for panel, names in (
-        (whole, [name for name in finals if name == "hmc"]),
-        (closer, [name for name in finals if name != "hmc"]),
-    ):
+    for panel in (whole, closer):
+        for (algorithm, _), run in data.groupby(["algorithm", "start"], sort=False):
+            look = {"color": style.COLOUR[algorithm], "linestyle": style.LINE[algorithm], "linewidth": 1.1}
+            panel.plot(run["seconds"], run["held_out"], marker=style.MARKER[algorithm], markersize=2.5, **look)
         panel.set_xscale("log")
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        right = max(row["seconds"] for name in names for row in finals[name]) if names else 1
-        best = {name: max(row["held_out"] for row in finals[name]) for name in names}
-        style.end_labels(panel, [(right, best[name], _NAMES[name], looks[name][0]) for name in names], gap=0.08)
-    style.panel(whole, "Every algorithm", "seconds of computing", "held-out log predictive\n(nats per patch)")
-    style.panel(closer, "Closer", "seconds of computing")
+        shown = [row for row in best.itertuples() if row.held_out > panel.get_ylim()[0]]
+        right = max(row.seconds for row in shown)
+        labels = [(right, row.held_out, _NAMES[row.algorithm], style.COLOUR[row.algorithm]) for row in shown]
+        style.end_labels(panel, labels, gap=0.08)
+    style.panel(whole, "All of it", "seconds of computing", "held-out log predictive\n(nats per patch)")
+    style.panel(closer, "Where they end", "seconds of computing")
     printed = paper_curves("blei-2017-figure-6")
     if printed is not None:
         curves = [printed[printed.algorithm == name] for name in ("cavi", "nuts")]

@@ -4,80 +4,157 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from elbo.figures import style
 
-__all__ = ["alpha_family", "clutter", "decomposition", "mean_field", "power_path", "two_modes"]
+__all__ = ["alpha_family", "clutter", "decomposition", "jensen", "mean_field", "power_path", "two_modes"]
 
-NAME = {"exact": "target p", "exclusive": "KL(q‖p)", "inclusive": "KL(p‖q)", "ep": "EP"}
+
+def jensen(data: pd.DataFrame) -> Figure:
+    """From :func:`elbo.experiments.blei_2017.setup.jensen`: the chord under the logarithm, and averaging first."""
+    figure, axes = style.new(1, 2, height=3.0, width_ratios=(1.35, 1))
+    chord, average = axes[0]
+    curve, points = data[data["part"] == "curve"], data[data["part"] == "point"]
+    mean = data[data["part"] == "mean"].iloc[0]
+    chord.plot(curve["w"], curve["value"], color=style.COLOUR["exact"], linewidth=1.3)
+    chord.plot(points["w"], points["value"], color=style.COLOUR["elbo"], marker="o", linestyle=":", linewidth=1.2)
+    style.guide(
+        chord.plot([mean["w"]] * 2, [mean["value"], mean["log_of_mean"]], color=style.COLOUR["exclusive"], linewidth=5)[
+            0
+        ]
+    )
+    chord.plot(mean["w"], mean["log_of_mean"], color=style.COLOUR["exact"], marker="o", markersize=6)
+    chord.plot(mean["w"], mean["value"], color=style.COLOUR["elbo"], marker="s", markersize=6)
+    for text, y, offset, colour, side in (
+        ("log of the average", mean["log_of_mean"], (-8, 6), style.COLOUR["exact"], "right"),
+        ("average of the logs", mean["value"], (9, -12), style.COLOUR["elbo"], "left"),
+        ("the gap", 0.5 * (mean["value"] + mean["log_of_mean"]), (-8, -3), style.COLOUR["exclusive"], "right"),
+    ):
+        chord.annotate(
+            text, (mean["w"], y), xytext=offset, textcoords="offset points", fontsize=style.SMALL, color=colour, ha=side
+        )
+    style.panel(chord, "A chord lies under the curve", "weight w = p(x, z) / q(z)", "log w (nats)")
+
+    rows = data[data["part"] == "average"]
+    average.plot(rows["draws"], rows["value"], color=style.COLOUR["elbo"], marker="o")
+    average.plot(rows["draws"], rows["log_of_mean"], color=style.COLOUR["exact"])
+    style.guide(
+        average.fill_between(
+            rows["draws"], rows["value"], rows["log_of_mean"], color=style.COLOUR["exclusive"], alpha=0.2, linewidth=0
+        )
+    )
+    average.set_xscale("log", base=2)
+    average.set_xticks(rows["draws"], [f"{int(k)}" for k in rows["draws"]])
+    average.annotate(
+        "log p(x)",
+        (rows["draws"].iloc[0], mean["log_of_mean"]),
+        xytext=(0, 4),
+        textcoords="offset points",
+        fontsize=style.SMALL,
+    )
+    average.margins(y=0.14)
+    style.panel(average, "Averaging first narrows it", "weights averaged before the log", "expected log (nats)")
+    return figure
 
 
 def decomposition(data: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.setup.decomposition`: bound, gap and evidence, and the bound as a free
-    energy."""
-    figure, axes = style.new(1, 3, height=2.7)
-    for axis, (model, rows) in zip(axes[0], data.groupby("model", sort=False)):
-        name, latents = model.split(" (")
-        style.panel(axis, f"{name.capitalize()}:\n{latents.rstrip(')')}", "scale of q / exact posterior", "nats")
-        _bound(axis, rows)
-    _free_energy(axes[0, 2], data[data["model"] == data["model"].iloc[0]])
+    """From :func:`elbo.experiments.blei_2017.setup.decomposition`: evidence = bound + gap as bars and as curves, and the bound
+    as a free energy; the first model of the table."""
+    rows = data[data["model"] == data["model"].iloc[0]]
+    figure, axes = style.new(1, 3, height=3.0, width_ratios=(1.05, 1, 1.25))
+    _bars(axes[0, 0], rows)
+    _bound(axes[0, 1], rows)
+    _free_energy(axes[0, 2], rows)
     return figure
+
+
+def _bars(axis: Axes, rows: pd.DataFrame) -> None:
+    """Bars that hang from zero: down to the evidence, then on to the bound by the divergence."""
+    shown = rows[rows["scale"].isin((0.5, 1.0, 2.0))]
+    places = range(len(shown))
+    axis.bar(places, shown["log_evidence"], width=0.62, color=style.GREY, alpha=0.55)
+    axis.bar(places, shown["minus_kl"], width=0.62, bottom=shown["log_evidence"], color=style.COLOUR["exclusive"])
+    style.guide(axis.plot([-0.45, 2.45], [rows["log_evidence"].iloc[0]] * 2, color=style.COLOUR["exact"])[0])
+    low = shown["elbo"].min()
+    axis.annotate(
+        "log p(x)",
+        (1.0, 0.5 * rows["log_evidence"].iloc[0]),
+        ha="center",
+        va="center",
+        fontsize=style.SMALL,
+        rotation=90,
+    )
+    for place, row in zip(places, shown.itertuples()):
+        text = f"KL\n{row.kl:.2f}" if row.kl > 0.01 else "KL\n0"
+        axis.annotate(
+            text,
+            (place, row.elbo),
+            xytext=(0, -3),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=style.SMALL,
+            color=style.COLOUR["exclusive"],
+        )
+    axis.set_xticks(list(places), ["½", "1", "2"])
+    axis.set_ylim(1.38 * low, 0)
+    axis.xaxis.tick_top()
+    axis.spines["top"].set_visible(True)
+    axis.spines["bottom"].set_visible(False)
+    axis.xaxis.set_label_position("top")
+    style.panel(axis, "", "scale of q / posterior", "nats")
+    axis.set_title("bar ends at the ELBO", y=-0.13)
 
 
 def _bound(axis: Axes, rows: pd.DataFrame) -> None:
     evidence = rows["log_evidence"].iloc[0]
-    axis.plot(rows["scale"], rows["elbo"], color=style.COLOUR["exclusive"])
-    axis.plot(rows["scale"], rows["log_evidence"], color=style.COLOUR["exact"])
+    axis.plot(rows["scale"], rows["elbo"], color=style.COLOUR["elbo"])
+    style.guide(axis.plot(rows["scale"], rows["log_evidence"], color=style.COLOUR["exact"], linewidth=1.0)[0])
     style.guide(
         axis.fill_between(
-            rows["scale"], rows["elbo"], rows["log_evidence"], color=style.COLOUR["exclusive"], alpha=0.15, linewidth=0
+            rows["scale"], rows["elbo"], rows["log_evidence"], color=style.COLOUR["exclusive"], alpha=0.35, linewidth=0
         )
     )
     low = rows["elbo"].min()
     axis.set_ylim(low - 0.05 * (evidence - low), evidence + 0.16 * (evidence - low))
     axis.annotate(
-        "log p(x)", (1.0, evidence), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=style.SMALL
+        "log p(x)", (0.27, evidence), xytext=(0, 4), textcoords="offset points", ha="left", fontsize=style.SMALL
     )
-    at = rows.iloc[(rows["scale"] - 2.05).abs().argmin()]
+    at = rows.iloc[(rows["scale"] - 1.75).abs().argmin()]
     axis.annotate(
         "ELBO",
         (at["scale"], at["elbo"]),
-        xytext=(-6, -7),
+        xytext=(-5, -10),
         textcoords="offset points",
         ha="right",
         fontsize=style.SMALL,
-        color=style.COLOUR["exclusive"],
     )
+    wide = rows.iloc[(rows["scale"] - 0.32).abs().argmin()]
     axis.annotate(
         "KL",
-        (at["scale"], (at["elbo"] + evidence) / 2),
-        xytext=(2, 0),
-        textcoords="offset points",
+        (wide["scale"], 0.5 * (wide["elbo"] + evidence)),
         ha="center",
         va="center",
         fontsize=style.SMALL,
         color=style.COLOUR["exclusive"],
     )
+    style.panel(axis, "One gap, every width", "scale of q / posterior", "nats")
     _scale_ticks(axis)
 
 
 def _free_energy(axis: Axes, rows: pd.DataFrame) -> None:
-    style.panel(axis, "The same bound,\nas physics reads it", "scale of q / exact posterior", "nats")
-    lines = (
-        ("energy", "energy E[U]", style.COLOUR["energy"], "--"),
-        ("entropy", "entropy H[q]", style.COLOUR["entropy"], "-."),
-    )
+    style.panel(axis, "As physics reads it", "scale of q / posterior", "nats")
     labels = []
-    for column, label, colour, line in lines:
-        axis.plot(rows["scale"], rows[column], color=colour, linestyle=line)
-        labels.append((rows["scale"].iloc[-1], rows[column].iloc[-1], label, colour))
-    axis.plot(rows["scale"], rows["free_energy"], color=style.COLOUR["exclusive"])
-    labels.append(
-        (rows["scale"].iloc[-1], rows["free_energy"].iloc[-1], "free energy\n= −ELBO", style.COLOUR["exclusive"])
-    )
-    style.end_labels(axis, labels, gap=0.16)
+    for column, label, meaning in (
+        ("energy", "energy\nE[U]", "energy"),
+        ("entropy", "entropy\nH[q]", "entropy"),
+        ("free_energy", "free energy\n= −ELBO", "elbo"),
+    ):
+        axis.plot(rows["scale"], rows[column], color=style.COLOUR[meaning], linestyle=style.LINE[meaning])
+        labels.append((rows["scale"].iloc[-1], rows[column].iloc[-1], label, style.COLOUR[meaning]))
+    style.end_labels(axis, labels, gap=0.2)
     _scale_ticks(axis)
 
 
@@ -90,20 +167,24 @@ def _scale_ticks(axis: Axes) -> None:
 def mean_field(data: pd.DataFrame) -> Figure:
     """From :func:`elbo.experiments.blei_2017.divergences.correlated_gaussian`: figure 1 of the paper and its variance
     against correlation."""
-    figure, axes = style.new(1, 2, height=3.2, width_ratios=(1.35, 1))
+    figure, axes = style.new(1, 2, height=3.5, width_ratios=(1.3, 1))
     plane, variance = axes[0]
     for law, rows in data[data["part"] == "ellipse"].groupby("law", sort=False):
-        plane.plot(rows["z1"], rows["z2"], color=style.COLOUR[law], linestyle=style.LINE[law])
+        plane.plot(rows["z1"], rows["z2"], color=style.COLOUR[law], linestyle=style.LINE[law], linewidth=2)
     path = data[data["part"] == "path"]
     plane.plot(path["z1"], path["z2"], color=style.COLOUR["exclusive"], linewidth=0.8, marker=".", markersize=3)
-    style.panel(plane, "Two standard deviations", "$z_1$", "$z_2$").set_aspect("equal", adjustable="datalim")
-    for law, place, text in (
-        ("exact", (2.1, 1.75), "target p"),
-        ("exclusive", (0.8, -0.95), "mean-field,\nKL(q‖p)"),
-        ("inclusive", (1.75, -1.6), "moment matching,\nKL(p‖q)"),
+    style.panel(plane, "Two standard deviations", "$z_1$", "$z_2$").set_aspect("equal")
+    plane.set(xlim=(-2.5, 5.3), ylim=(-2.4, 2.5), xticks=[-2, -1, 0, 1, 2])
+    for law, text, place, tip in (
+        ("exact", "target p", (2.4, 1.9), (1.93, 1.88)),
+        ("exclusive", "mean field:\nbest KL(q‖p)", (2.4, 0.2), (0.85, 0.15)),
+        ("inclusive", "moment matching:\nbest KL(p‖q)", (2.4, -1.75), (1.56, -1.25)),
     ):
-        plane.annotate(text, place, color=style.COLOUR[law], fontsize=style.SMALL)
-    plane.annotate("path of CAVI", (-1.75, 1.6), color=style.COLOUR["exclusive"], fontsize=style.SMALL)
+        arrow = {"arrowstyle": "-", "color": style.COLOUR[law], "linewidth": 0.8, "shrinkB": 1}
+        plane.annotate(
+            text, tip, xytext=place, color=style.COLOUR[law], fontsize=style.SMALL, va="center", arrowprops=arrow
+        )
+    plane.annotate("path of CAVI", (-1.75, 2.15), color=style.COLOUR["exclusive"], fontsize=style.SMALL)
 
     for law, part in data[data["part"] == "variance"].groupby("law", sort=False):
         variance.plot(
@@ -112,13 +193,13 @@ def mean_field(data: pd.DataFrame) -> Figure:
         variance.plot(
             part["correlation"], part["variance"], color=style.COLOUR[law], linestyle="", marker=style.MARKER[law]
         )
-    style.panel(variance, "Variance of $z_1$ under q (exact: 1)", "correlation of the target", "variance")
-    variance.set_ylim(0, 1.15)
+    style.panel(variance, "Variance of $z_1$ (exact: 1)", "correlation ρ of the target", "variance under q")
+    variance.set_ylim(0, 1.22)
     variance.annotate(
-        "moment matching: $\\Sigma_{11}$", (0.02, 1.05), color=style.COLOUR["inclusive"], fontsize=style.SMALL
+        "moment matching: $\\Sigma_{11}$", (0.02, 1.07), color=style.COLOUR["inclusive"], fontsize=style.SMALL
     )
     variance.annotate(
-        "mean-field: $1/\\Lambda_{11} = 1-\\rho^2$", (0.02, 0.45), color=style.COLOUR["exclusive"], fontsize=style.SMALL
+        "mean field:\n$1/\\Lambda_{11} = 1-\\rho^2$", (0.02, 0.5), color=style.COLOUR["exclusive"], fontsize=style.SMALL
     )
     return figure
 
@@ -145,10 +226,10 @@ def two_modes(data: pd.DataFrame) -> Figure:
             linestyle=line,
             linewidth=2.2 if law == "exact" else 1.4,
         )
-    style.panel(densities, "The nearest Gaussian", "z", "density").set_ylim(0, 0.93)
+    style.panel(densities, "The nearest Gaussian", "z", "density").set_ylim(0, 0.95)
     optima = data[data["part"] == "optimum"].set_index("law")
     for law, (x, y), text in (
-        ("exclusive", (-1.8, 0.8), "KL(q‖p), best"),
+        ("exclusive", (-1.8, 0.83), "KL(q‖p), best"),
         ("exclusive", (2.0, 0.49), "KL(q‖p),\nother local optima"),
         ("inclusive", (-3.0, 0.12), "KL(p‖q)"),
         ("exact", (-2.6, 0.36), "target p"),
@@ -183,49 +264,37 @@ def two_modes(data: pd.DataFrame) -> Figure:
 
 
 def alpha_family(data: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.divergences.alpha_family`: densities along the family, and the optimum's
-    moments."""
-    figure, axes = style.new(1, 2, height=2.8)
-    densities, moments = axes[0]
-    ramp = LinearSegmentedColormap.from_list(
-        "exclusive to inclusive", [style.COLOUR["exclusive"], "#8f8f8f", style.COLOUR["inclusive"]]
-    )
+    """From :func:`elbo.experiments.blei_2017.divergences.alpha_family`: one panel a density along the family (five at most),
+    and the optimum's moments."""
     target = data[data["part"] == "exact"]
-    densities.plot(target["z"], target["value"], color=style.COLOUR["exact"], linewidth=2.2)
-    for alpha, rows in data[data["part"] == "density"].groupby("alpha"):
-        densities.plot(rows["z"], rows["value"], color=ramp(alpha), linewidth=1.3)
-    style.panel(densities, "The nearest Gaussian", "z", "density").set_ylim(0, 0.93)
-    densities.annotate(
-        "a = 0: KL(q‖p)", (-1.8, 0.8), ha="center", fontsize=style.SMALL, color=style.COLOUR["exclusive"]
-    )
-    densities.annotate(
-        "a = 1: KL(p‖q)", (0.35, 0.235), ha="left", fontsize=style.SMALL, color=style.COLOUR["inclusive"]
-    )
-    optimum = data[data["part"] == "optimum"]
-    for column, label, place in (("mean", "mean", -0.27), ("sd", "standard deviation", 1.9)):
+    shown = sorted(data.loc[data["part"] == "density", "alpha"].unique())[:5]
+    figure, axes = style.new(2, 3, height=4.3)
+    for number, (axis, alpha) in enumerate(zip(axes.flat, shown)):
+        end = "exclusive" if alpha < 0.5 else "inclusive" if alpha > 0.5 else "laplace"
+        rows = data[(data["part"] == "density") & (data["alpha"] == alpha)]
+        axis.plot(target["z"], target["value"], color=style.COLOUR["exact"], linewidth=1.2)
+        axis.plot(rows["z"], rows["value"], color=style.COLOUR[end], linestyle=style.LINE[end], linewidth=2)
+        name = {0.0: ", KL(q‖p)", 1.0: ", KL(p‖q)"}.get(alpha, "")
+        style.panel(axis, f"a = {alpha:g}{name}", "z" if number > 2 else "", "density" if number % 3 == 0 else "")
+        axis.set_ylim(0, 0.9)
+        axis.set_xticks([-4, -2, 0, 2, 4, 6])
+    optimum, moments = data[data["part"] == "optimum"], axes.flat[-1]
+    for column, marker, y, label in (("sd", "o", 1.9, "deviation"), ("mean", "s", -0.95, "mean")):
         moments.scatter(
-            optimum["alpha"], optimum[column], c=ramp(optimum["alpha"]), s=14, marker="o" if column == "sd" else "s"
-        )
-        exact = target[column].iloc[0]
-        style.guide(moments.axhline(exact, **style.GUIDE))
-        moments.annotate(
-            f"{label} of p",
-            (0.0, exact),
-            xytext=(0, 3),
-            textcoords="offset points",
-            fontsize=style.SMALL,
-            color=style.GREY,
-        )
-    moments.annotate("standard deviation of q", (0.02, 0.68), fontsize=style.SMALL)
-    moments.annotate("mean of q", (0.02, -1.65), fontsize=style.SMALL)
-    style.panel(moments, "The optimum leaves the mode in one jump", "a", "units of z").set_ylim(-2.1, 2.4)
+            optimum["alpha"], optimum[column], s=13, color=style.COLOUR["exact"], marker=marker,
+            facecolor="white" if column == "mean" else None, linewidths=0.8,
+        )  # fmt: skip
+        style.guide(moments.axhline(target[column].iloc[0], **style.GUIDE))
+        moments.annotate(f"{label} of q", (0.02, y if column == "mean" else 0.75), fontsize=style.SMALL)
+    moments.annotate("dotted: of p", (1.0, 2.35), fontsize=style.SMALL, color=style.GREY, ha="right")
+    style.panel(moments, "One jump", "a", "units of z").set_ylim(-2.1, 2.9)
     return figure
 
 
 def clutter(data: pd.DataFrame) -> Figure:
     """From :func:`elbo.experiments.blei_2017.clutter.clutter`: one posterior, its sites, and the deviations over all
     data sets."""
-    figure, axes = style.new(1, 3, height=2.8)
+    figure, axes = style.new(1, 3, height=3.0)
     density, sites, spread = axes[0]
     for law, rows in data[data["part"] == "density"].groupby("law", sort=False):
         density.plot(
@@ -235,10 +304,12 @@ def clutter(data: pd.DataFrame) -> Figure:
             linestyle=style.LINE[law],
             linewidth=2.2 if law == "exact" else 1.5,
         )
-    style.panel(density, "Posterior", "z", "density")
-    density.set_ylim(0, density.get_ylim()[1] * 1.3)
+    style.panel(density, "Posterior, log axis", "z", "density")
+    peak = data.loc[data["part"] == "density", "value"].max()
+    density.set(yscale="log", ylim=(1e-4 * peak, 30 * peak))
+    density.yaxis.set_minor_formatter(NullFormatter())
     for height, (law, text) in zip(
-        (0.94, 0.86, 0.78), (("exact", "integral"), ("ep", "EP"), ("exclusive", "best ELBO"))
+        (0.93, 0.84, 0.75), (("exact", "integral"), ("ep", "EP"), ("exclusive", "best ELBO"))
     ):
         density.annotate(text, (0.03, height), xycoords="axes fraction", color=style.COLOUR[law], fontsize=style.SMALL)
 
@@ -253,7 +324,7 @@ def clutter(data: pd.DataFrame) -> Figure:
             s=22,
             facecolor="white" if sign == "s" else None,
         )
-    style.panel(sites, "Precision of each EP site", "observation $x_n$", "precision")
+    style.panel(sites, "EP sites", "observation $x_n$", "precision")
     sites.annotate(
         "□ negative:\npulls mass apart",
         (0.03, 0.86),
@@ -281,7 +352,7 @@ def clutter(data: pd.DataFrame) -> Figure:
         )
     spread.set_xticks([0, 1], ["best ELBO", "EP"])
     spread.set_xlim(-0.4, 1.4)
-    style.panel(spread, "Deviation / exact deviation", "", "ratio")
+    style.panel(spread, "Deviation / exact", "", "ratio")
     return figure
 
 
