@@ -50,11 +50,15 @@ def effective_sample_size(draws: Tensor, kind: str = "bulk") -> Tensor:
 
 
 def standard_error(draws: Tensor, kind: str = "mean") -> Tensor:
-    r"""Monte Carlo standard error of the posterior mean (or ``"sd"``), :math:`\mathrm{sd} / \sqrt{\mathrm{ESS}}`;
-    ``(dim,)``."""
+    r"""Monte Carlo standard error of the posterior mean, :math:`\mathrm{sd} / \sqrt{\mathrm{ESS}}`, or of the posterior
+    standard deviation, by the delta method: that of the mean of :math:`(z - \bar z)^2`, over twice the standard
+    deviation; ``(dim,)``."""
     if kind not in ("mean", "sd"):
         raise ValueError(f"kind must be 'mean' or 'sd', got {kind!r}")
-    return _apply("mcse", draws, kind)
+    if kind == "mean":
+        return _apply("mcse", draws, "mean")
+    flat = draws.flatten(0, 1)
+    return _apply("mcse", (draws - flat.mean(0)).square(), "mean") / (2 * flat.std(0))
 
 
 def summary(draws: Tensor, names: list[str] | None = None) -> pd.DataFrame:

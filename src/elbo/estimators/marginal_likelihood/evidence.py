@@ -43,6 +43,11 @@ class Evidence:
         r"""Jensen's bias to second order, :math:`\mp\mathrm{se}^2/2`, negative from below; ``(batch,)`` nats."""
         return (-0.5 if self.bound == "lower" else 0.5) * self.standard_error.square()
 
+    @property
+    def mean_error(self) -> float:
+        """Standard error of the mean of ``log_evidence`` over the batch, with the data given; nats."""
+        return float(self.standard_error.double().square().sum().sqrt() / len(self.standard_error))
+
     @classmethod
     def from_weights(
         cls,

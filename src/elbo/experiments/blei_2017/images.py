@@ -210,8 +210,13 @@ def _summary(predictive: Tensor) -> dict:
     return {"held_out": predictive.mean(0), "held_out_se": predictive.std(0) / math.sqrt(len(predictive))}
 
 
-def _hmc(model, x: Tensor, test: Tensor, q, steps: int, leapfrog_steps: int, generator) -> pd.DataFrame:
-    """HMC over log-ratios of weights, standardised means and log precisions; the metric is the start's own spread."""
+def unconstrained(model, x: Tensor, q):
+    """The posterior over log-ratios of weights, standardised means and log precisions; the metric is the spread of ``q``.
+
+    Returns:
+        ``log_prob``: ``(1, dim) -> (1,)`` nats up to a constant, the Jacobian of the weights and precisions included;
+        ``unpack``: ``(1, dim)`` to parameters and that log-Jacobian; and ``dim``.
+    """
     mean, tau = q.mean, q.shape[..., None] / q.rate
     sd = (q.mean_precision[..., None] * tau).rsqrt()
     shape, k = mean.shape, model.num_components
@@ -230,7 +235,13 @@ def _hmc(model, x: Tensor, test: Tensor, q, steps: int, leapfrog_steps: int, gen
         params, jacobian = unpack(z)
         return model.log_prior(params) + gibbs.log_likelihood(params, x).sum(0) + jacobian
 
-    state = hmc.start(log_prob, mean.new_zeros(1, k - 1 + 2 * sd.numel()))
+    return log_prob, unpack, k - 1 + 2 * sd.numel()
+
+
+def _hmc(model, x: Tensor, test: Tensor, q, steps: int, leapfrog_steps: int, generator) -> pd.DataFrame:
+    log_prob, unpack, dim = unconstrained(model, x, q)
+    mean = q.mean
+    state = hmc.start(log_prob, mean.new_zeros(1, dim))
     adaptation = hmc.start_adaptation(mean.new_full((1,), 1e-3))
     average, rows, seconds = _RunningAverage(), [], 0.0
     for iteration in range(1, steps + 1):

@@ -70,7 +70,7 @@ def five_gaussians(
     for _ in range(iterations):
         state = cavi.step(model, x, state)
         predictive = log_predictive(model, state.q, test)[:, 0]
-        rows.append((state.iteration, state.elbo.item() / num_data, predictive.mean().item(), _se(predictive)))
+        rows.append((state.iteration, state.elbo.item() / num_data, predictive.mean().item(), _se(predictive).item()))
         if state.iteration in show:
             shots.append(_components(state.q, state.iteration))
     history = pd.DataFrame(rows, columns=["iteration", "elbo_per_datum", "held_out", "held_out_se"])
@@ -162,7 +162,7 @@ def million(
 
     def monitor(state):
         predictive = log_predictive(model, state.q, test)
-        return {"held_out": predictive.mean(0), "held_out_se": predictive.std(0) / math.sqrt(len(test))}
+        return {"held_out": predictive.mean(0), "held_out_se": _se(predictive)}
 
     batch = cavi.fit(model, x, start, max_iters=passes, tol=0, monitor=monitor).history
     stochastic = svi.fit(
@@ -186,5 +186,6 @@ def _components(q, iteration: int) -> pd.DataFrame:
     )
 
 
-def _se(values: Tensor) -> float:
-    return (values.std() / math.sqrt(len(values))).item()
+def _se(values: Tensor) -> Tensor:
+    """Of the mean over the first axis."""
+    return values.std(0) / math.sqrt(len(values))
