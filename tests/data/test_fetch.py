@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import gzip
 import hashlib
 import os
 import random
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from data_server import mirror
+from elbo.data import download as downloading
 from elbo.data import registry, store
 from elbo.data.registry import DataError, RemoteFile
 
@@ -213,3 +216,73 @@ def test_real_files_pass_through_a_mirror(name, tmp_path, monkeypatch):
         monkeypatch.setitem(registry.DATASETS, name, registry.DATASETS[name]._replace(files=files))
         for place, file in zip(store.fetch(name, tmp_path), files, strict=True):
             assert place.read_bytes() == real[file.path]
+
+
+OK, LONG = b"HTTP/1.1 200 OK\r\n", b"x" * 65536
+TOO_LONG, NO_NUMBER = "sends more than the 1,000,003 bytes", "announced a length that is no number"
+LIES = {  # what comes first, what comes after it (again and again, with pauses, or once), what is said
+    "endless": (OK + b"\r\n", LONG, 0.0, TOO_LONG),
+    "endless after a length": (OK + b"Content-Length: 99999999\r\n\r\n", LONG, 0.0, TOO_LONG),
+    "endless in chunks": (
+        OK + b"Transfer-Encoding: chunked\r\n\r\n",
+        b"10000\r\n" + LONG + b"\r\n",
+        0.0,
+        TOO_LONG,
+    ),
+    "a byte at a time": (OK + b"Content-Length: 1000003\r\n\r\n", b"x", 0.05, "sends fewer than 2,000 bytes"),
+    "headers for ever": (OK, b"X-More: yes\r\n", 0.05, "no answer in time"),
+    "a negative length": (OK + b"Content-Length: -5\r\n\r\n", b"x" * 9, None, NO_NUMBER),
+    "a length of words": (OK + b"Content-Length: many\r\n\r\n", b"x" * 9, None, NO_NUMBER),
+    "not HTTP": (b"220 mail server here\r\n", b"", None, "no connection|cut"),
+    "nothing": (b"", b"", None, "no connection|cut"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_server_that_lies_or_dawdles_is_left_with_a_sentence_and_nothing_stays(lie, tmp_path, monkeypatch):
+    """Bytes straight from a socket: every answer that no honest server gives."""
+    head, rest, pause, expected = LIES[lie]
+    monkeypatch.setattr(downloading, "_HEADERS", 1.0)
+    monkeypatch.setattr(downloading, "_GRACE", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listening, concurrent.futures.ThreadPoolExecutor() as threads:
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                threads.submit(answer, connection)
+
+        def answer(connection):
+            sent, end = 0, time.monotonic() + 20
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(head)
+                if pause is None:
+                    connection.sendall(rest)
+                while pause is not None and sent < 100_000_000 and time.monotonic() < end:
+                    connection.sendall(rest)
+                    sent += len(rest)
+                    time.sleep(pause)
+
+        threads.submit(serve)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/{NAME}"
+        file = RemoteFile(f"toy/{NAME}", (url,), "sha256:" + hashlib.sha256(BODY).hexdigest(), len(BODY))
+        with pytest.raises(DataError, match=expected) as caught:
+            store.need(file, tmp_path)
+        listening.shutdown(socket.SHUT_RDWR)
+    assert len(str(caught.value)) < 700 and "\n" not in str(caught.value)
+    left = [path for path in (tmp_path / "toy").iterdir() if path.suffix != ".lock"]
+    assert sum(path.stat().st_size for path in left) <= 10_000, (
+        "of a dawdler, a few bytes to go on from; of a liar nothing"
+    )
+    assert not (tmp_path / "toy" / NAME).exists()
+
+
+def test_a_file_of_unknown_size_has_a_ceiling_too(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloading, "_MOST", 1000)
+    with pytest.raises(DataError, match="sends more than the 1,000 bytes"):
+        store.need(remote(server, "good")._replace(bytes=None), tmp_path)
+    monkeypatch.setattr(downloading, "_MOST", 1 << 21)
+    assert store.need(remote(server, "good")._replace(bytes=None), tmp_path).read_bytes() == BODY

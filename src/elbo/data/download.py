@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+import time
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from elbo.data.registry import DataError, RemoteFile, owner
 
@@ -19,6 +21,10 @@ __all__ = ["Resume", "Unavailable", "download"]
 
 _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 _PIECE = 1 << 18
+_HEADERS = 90.0  # seconds until the body begins, however the headers trickle in
+_SLOWEST = 2_000.0  # bytes a second, on average after the first half minute
+_GRACE = 30.0
+_MOST = 1 << 26  # bytes of a file whose size the registry does not know
 _TRIES = 4  # for one mirror: cut connections, and joined pieces that do not fit, say little about it
 
 
@@ -30,15 +36,17 @@ class Resume(NamedTuple):
     """A pooch downloader for HTTP that resumes: ``Resume(part)(url, output_file, pooch)``.
 
     What arrives is appended to ``part``; a later call asks for the rest only (a Range request) and starts again from
-    the first byte where the server cannot do that. When all has arrived, ``part`` becomes ``output_file``.
+    the first byte where the server cannot do that. When all has arrived, ``part`` becomes ``output_file``. A server
+    that sends more than ``most`` bytes, or fewer than 2,000 a second, is left.
 
     Raises:
-        Unavailable: no connection, or an answer that is an error.
+        Unavailable: no connection, or an answer that is an error, too long or too slow.
         requests.ConnectionError: the connection was cut; what has arrived is kept for the next call.
     """
 
     part: Path
     progress: bool = False
+    most: int = _MOST
 
     def __call__(self, url: str, output_file: str, pooch, check_only: bool = False) -> None:
         import requests
@@ -46,7 +54,7 @@ class Resume(NamedTuple):
         have = self.part.stat().st_size if self.part.exists() else 0
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         try:
-            response = requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT)
+            response = _answer(url, headers)
         except requests.RequestException as error:
             raise Unavailable(f"{_host(url)}: {_reason(error)}") from error
         with response:
@@ -72,26 +80,72 @@ class Resume(NamedTuple):
         import urllib3
 
         length = response.headers.get("Content-Length")
+        if length is not None and not (length.isascii() and length.isdigit()):
+            raise Unavailable(f"{_host(url)}: announced a length that is no number")
         total = have + int(length) if length else None
+        if max(total or 0, have) > self.most:
+            raise self._too_long(url)
+        started, arrived = time.monotonic(), 0
         with (
             self.part.open("r+b" if have else "wb") as stream,
             _bar(self.progress, self.part.stem, have, total) as advance,
         ):
             stream.seek(have)
             try:
-                for piece in response.raw.stream(_PIECE, decode_content=False):  # a .gz stays a .gz
+                while piece := response.raw.read1(_PIECE, decode_content=False):  # a .gz stays a .gz
                     stream.write(piece)
                     advance(len(piece))
+                    arrived += len(piece)
+                    if stream.tell() > self.most:
+                        break
+                    spent = time.monotonic() - started
+                    if spent > _GRACE and arrived < _SLOWEST * spent:
+                        raise Unavailable(f"{_host(url)}: sends fewer than {_SLOWEST:,.0f} bytes a second")
             except urllib3.exceptions.HTTPError as error:
                 raise requests.ConnectionError(
                     f"{_host(url)}: the connection was cut after {stream.tell():,} bytes"
                 ) from error
             stream.flush()
             os.fsync(stream.fileno())
-            if total is not None and stream.tell() < total:
+            here = stream.tell()
+            if here <= self.most and total is not None and here < total:
                 raise requests.ConnectionError(
-                    f"{_host(url)}: the connection was cut after {stream.tell():,} of {total:,} bytes"
+                    f"{_host(url)}: the connection was cut after {here:,} of {total:,} bytes"
                 )
+        if here > self.most:
+            self.part.unlink()
+            raise self._too_long(url)
+
+    def _too_long(self, url: str) -> Unavailable:
+        return Unavailable(f"{_host(url)}: sends more than the {self.most:,} bytes that the file has at most")
+
+
+def _answer(url: str, headers: dict[str, str]):
+    """The answer of a server, its body still to come; whatever it does, within ``_HEADERS`` seconds.
+
+    A time-out of the connection starts anew with every byte, so that headers in slow motion would hold us for ever.
+
+    Raises:
+        requests.RequestException: no answer, in time or at all.
+    """
+    import requests
+
+    found: dict[str, Any] = {}
+
+    def ask() -> None:
+        try:
+            found["answer"] = requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT)
+        except (requests.RequestException, ValueError) as error:
+            found["error"] = error
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_HEADERS)
+    if isinstance(error := found.get("error"), requests.RequestException):
+        raise error
+    if "answer" not in found:
+        raise requests.Timeout("no answer in time") if thread.is_alive() else requests.ConnectionError("no answer")
+    return found["answer"]
 
 
 def download(
@@ -144,7 +198,7 @@ def _try(url: str, file: RemoteFile, at: Path, problem, progress: bool) -> str |
         try:
             store = pooch.create(at.parent, "", registry={fresh.name: file.hash}, urls={fresh.name: url})
             fresh.unlink(missing_ok=True)
-            store.fetch(fresh.name, downloader=Resume(part, progress))
+            store.fetch(fresh.name, downloader=Resume(part, progress, file.bytes or _MOST))
         except Unavailable as error:
             return str(error)
         except requests.ConnectionError as error:
