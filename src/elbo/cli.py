@@ -82,13 +82,12 @@ def run(
 ) -> None:
     """Execute chapters with a profile's parameters; only a run that reached its end replaces the one before."""
     from elbo.companion.project.chapters import read_chapter
-    from elbo.companion.project.paths import find_project
     from elbo.companion.project.profiles import load_profile
     from elbo.companion.run.plans import make_plans
     from elbo.companion.run.progress import Display
     from elbo.companion.run.runner import run_plans
 
-    project = find_project(root)
+    project = _project(root)
     found = [read_chapter(project, key) for key in dict.fromkeys(chapters)]
     plans = make_plans(
         project, found, load_profile(project, profile), _pairs(parameter), _device(device), out and out.resolve(), force
@@ -116,13 +115,12 @@ def build(
     """Execute every chapter that has changed, then build the HTML of the book from the accepted runs."""
     from elbo.companion.pages.build import build_book
     from elbo.companion.project.chapters import chapter_keys, read_chapter
-    from elbo.companion.project.paths import find_project
     from elbo.companion.project.profiles import load_profile
     from elbo.companion.run.plans import make_plans
     from elbo.companion.run.progress import Display
     from elbo.companion.run.runner import run_plans
 
-    project = find_project(root)
+    project = _project(root)
     found = [read_chapter(project, key) for key in chapter_keys(project)]
     chosen = load_profile(project, profile)
     plans = make_plans(project, found, chosen, device=_device(device), force=force)
@@ -158,12 +156,11 @@ def figures(
     root: Root = None,
 ) -> None:
     """List the figures of the accepted runs, one a line: id, and the question that the figure answers."""
-    from elbo.companion.project.paths import find_project
     from elbo.companion.project.profiles import load_profile
     from elbo.companion.record import citation
-    from elbo.companion.record.listing import published_figures
+    from elbo.companion.record.handover import published_figures
 
-    project = find_project(root)
+    project = _project(root)
     if format not in (None, "json", *citation.FORMATS):
         raise CompanionError(f"there is no format {format!r}; choose one of {', '.join(citation.FORMATS)}, json")
     rows = published_figures(project, load_profile(project, profile).name)
@@ -195,12 +192,11 @@ def cite(
 ) -> None:
     """Print how to cite a figure of an accepted run."""
     from elbo.companion.project.chapters import nearest
-    from elbo.companion.project.paths import find_project
     from elbo.companion.project.profiles import load_profile
     from elbo.companion.record import citation
-    from elbo.companion.record.listing import published_figures
+    from elbo.companion.record.handover import published_figures
 
-    project = find_project(root)
+    project = _project(root)
     found = {row["id"]: row for row in published_figures(project, load_profile(project, profile).name)}
     if id not in found:
         raise CompanionError(
@@ -246,11 +242,10 @@ def reproduce(
 
     The chapter runs with the recorded parameters, aside of the accepted runs and the built book. Measured times are not compared.
     """
-    from elbo.companion.project.paths import find_project
     from elbo.companion.reproduce import again, differences, verdict
     from elbo.companion.run.progress import Display
 
-    project = find_project(root)
+    project = _project(root)
     source = again.find(project, figure)
     plan = again.make_plan(project, source, _device(device))
     before = differences.before(project, source.record, plan)
@@ -266,7 +261,7 @@ def reproduce(
     if as_json:
         print(json.dumps(verdict.as_json(source, plan, before, outcome), indent=1, ensure_ascii=False))
     elif outcome:
-        print("\n".join(verdict.verdict(source, outcome)))
+        print("\n".join(verdict.verdict(project, source, outcome)))
     said = outcome.comparison.verdict if outcome else "identical"
     if said == "different" or (exact and said != "identical"):
         raise typer.Exit(DIFFERENT if said == "different" else INEXACT)
@@ -331,6 +326,14 @@ def main(arguments: list[str] | None = None) -> int:
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code
         return _say("interrupted: the chapters that were running were stopped, the accepted runs are untouched", code)
     return code
+
+
+def _project(root: Path | None):
+    """The checkout of the command, told which files of the data sets are fetched."""
+    from elbo.companion.project.paths import find_project
+    from elbo.data.registry import DATASETS
+
+    return find_project(root, {name: tuple(file.path for file in source.files) for name, source in DATASETS.items()})
 
 
 def _book(project):

@@ -18,7 +18,7 @@ import torch
 from sklearn.datasets import load_digits, load_sample_images
 
 import elbo.data
-from elbo.data import _torchvision, parse
+from elbo.data import _torchvision, frey, parse
 from elbo.data.registry import DataError
 
 REAL = Path(os.environ.get("ELBO_DATA", "/nowhere"))
@@ -156,11 +156,11 @@ def test_a_wrong_frey_file_is_named(tmp_path):
     ]:
         scipy.io.savemat(path, content)
         with pytest.raises(DataError, match=f"{message}.*elbo data fetch frey"):
-            parse.frey_frames(path)
+            frey.frames(path)
     for bad in (path.read_bytes()[:150], b"", b"nothing like it"):
         path.write_bytes(bad)
         with pytest.raises(DataError, match="elbo data fetch frey"):
-            parse.frey_frames(path)
+            frey.frames(path)
 
 
 def test_listing_needs_no_torch_and_no_network(tmp_path):

@@ -8,7 +8,7 @@ import filelock
 import pandas as pd
 import pytest
 
-from elbo import reference
+from elbo import ledger, reference
 from elbo.reference import parts
 
 
@@ -18,7 +18,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "directory", lambda: tmp_path / "data" / "reference")
     monkeypatch.setattr(reference, "tables", lambda chapter: {"one": lambda: table, "two": lambda: table.tail(1)})
     monkeypatch.setattr(reference, "sweeps", lambda chapter: {})
-    monkeypatch.setattr(reference, "_loaded", {})
+    monkeypatch.setattr(ledger, "_noted", {})
     return tmp_path / "data" / "reference" / "toy-2013", table
 
 

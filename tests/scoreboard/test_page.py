@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from elbo.companion.kernel.publish import MIME, bundle
+from elbo.companion.kernel.publish import bundle
 from elbo.companion.kernel.session import Session
+from elbo.companion.record.handover import MIME
 from elbo.figures import style
 from elbo.scoreboard import Case, Claim, Finding, Judged, Number, Origin
 from elbo.scoreboard.page import card

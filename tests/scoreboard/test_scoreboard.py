@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from checkout import ROOT
-from elbo import reference, scoreboard
+from elbo import ledger, reference, scoreboard
 from elbo.scoreboard import Claim, ClaimError, Missing, Number, Origin, Series, Source, Tables, claims, judge
 from elbo.scoreboard.reading import read, select
 from elbo.scoreboard.rules import (
@@ -490,7 +490,7 @@ def reference_table(folder: Path, name: str, text: str, **about) -> Path:
 @pytest.fixture
 def checkout(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(reference, "directory", lambda: tmp_path / "reference")
-    monkeypatch.setitem(reference.__dict__, "_loaded", {})
+    monkeypatch.setattr(ledger, "_noted", {})
     return tmp_path
 
 

@@ -14,8 +14,9 @@ import pandas as pd
 import yaml
 
 from checkout import ROOT
-from elbo.companion.kernel.publish import MIME, bundle
+from elbo.companion.kernel.publish import bundle
 from elbo.companion.kernel.session import Session
+from elbo.companion.record.handover import MIME
 from elbo.figures import style
 
 __all__ = ["build"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from elbo.companion.project.settings import data_folder
 from elbo.data.registry import DataError
 
 __all__ = ["CURVES", "directory", "paper_curves"]
@@ -25,7 +26,7 @@ CURVES = {
 
 def directory() -> Path:
     """The folder of these files in this checkout."""
-    return Path(__file__).resolve().parents[3] / "data" / "paper-curves"
+    return data_folder() / "paper-curves"
 
 
 def paper_curves(name: str) -> pd.DataFrame | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import os
 import tempfile
 import zipfile
@@ -16,9 +15,10 @@ import torch
 from torch import Tensor
 
 from elbo.data import store
+from elbo.data.frey import frames
 from elbo.data.registry import DATASETS, DataError
 
-__all__ = ["digits", "dsprites", "frey", "frey_frames", "idx", "mnist", "photos"]
+__all__ = ["digits", "dsprites", "frey", "idx", "mnist", "photos"]
 
 _Root = str | os.PathLike | None
 
@@ -86,35 +86,10 @@ def idx(path: Path) -> Tensor:
 
 def frey(split: str, root: _Root = None, download: bool = True) -> tuple[Tensor, None]:
     """Frey Face: ``(N, 28, 20)`` uint8; of 15 blocks of 131 frames, blocks 4, 9, 14 (from 0) are the test split."""
-    frames = frey_frames(store.need(DATASETS["frey"].files[0], root, download))
-    block = torch.arange(len(frames)) // 131
+    pixels = frames(store.need(DATASETS["frey"].files[0], root, download))
+    block = torch.arange(len(pixels)) // 131
     rows = torch.full_like(block, True, dtype=torch.bool) if split == "all" else (block % 5 == 4) == (split == "test")
-    return frames[rows], None
-
-
-def frey_frames(path: Path) -> Tensor:
-    """The 1,965 frames of the MATLAB file, ``(1965, 28, 20)`` uint8; its matrix ``ff`` holds one frame a column.
-
-    Raises:
-        DataError: not a MATLAB file, no such matrix, or other pixels than the published ones.
-    """
-    from scipy.io import loadmat
-
-    fix = "run `elbo data fetch frey` to replace it"
-    try:
-        matrix = loadmat(path, variable_names=["ff"], appendmat=False)["ff"]
-    except Exception as error:  # scipy raises whatever its reader stumbled over
-        raise DataError(
-            f"{path} is not the MATLAB file of Frey Face, truncated or altered ({type(error).__name__}); {fix}"
-        ) from error
-    if matrix.dtype != np.uint8 or matrix.shape != (560, 1965):
-        raise DataError(
-            f"{path} holds a {matrix.shape} matrix of {matrix.dtype} instead of (560, 1965) unsigned bytes; {fix}"
-        )
-    pixels = np.ascontiguousarray(matrix.T)
-    if hashlib.sha256(pixels).hexdigest() != DATASETS["frey"].files[0].content:
-        raise DataError(f"{path} holds other pixels than the published frames: it was altered; {fix}")
-    return torch.from_numpy(pixels.reshape(-1, 28, 20))
+    return pixels[rows], None
 
 
 def dsprites(path: Path) -> tuple[Tensor, Tensor]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from elbo.ledger import NoData
+
 __all__ = ["DATASETS", "OFFICIAL_DSPRITES", "DataError", "RemoteFile", "Source", "owner"]
 
 
-class DataError(RuntimeError):
+class DataError(NoData):
     """A data file is missing, truncated, altered or out of reach; the message is one sentence that names the fix."""
 
 

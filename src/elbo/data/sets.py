@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from elbo import ledger
 from elbo.data import parse, store
 from elbo.data.registry import DATASETS
 
@@ -17,7 +18,6 @@ __all__ = ["BINARISATIONS", "Dataset", "load", "loaded", "note_loaded"]
 
 BINARISATIONS = ("grey", "threshold", "fixed", "fresh")
 _FIXED_SEED = 20130613
-_loaded: dict[str, str] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,12 +163,12 @@ def load(
 
 def note_loaded(name: str, content: bytes) -> None:
     """Put data that came another way than through :func:`load` on the list of :func:`loaded`."""
-    _loaded[name] = hashlib.sha256(content).hexdigest()
+    ledger.note("data", name, hashlib.sha256(content).hexdigest())
 
 
 def loaded() -> dict[str, str]:
     """What this process has loaded so far: ``{"name/split": sha256}``; a figure records it."""
-    return dict(sorted(_loaded.items()))
+    return ledger.noted("data")
 
 
 def _binarise(images: Tensor, how: str) -> Tensor:
@@ -182,7 +182,7 @@ def _binarise(images: Tensor, how: str) -> Tensor:
 
 def _record(name: str, split: str, pixels: Tensor) -> str:
     digest = hashlib.sha256(pixels.contiguous().numpy()).hexdigest()
-    _loaded[f"{name}/{split}"] = digest
+    ledger.note("data", f"{name}/{split}", digest)
     return digest
 
 
@@ -214,5 +214,5 @@ def _dsprites(split, binarise, source, device, root, download):
         record = sprites.rendered(device)
     else:
         record = sprites.official(store.need(DATASETS["dsprites-official"].files[0], root, download), device)
-    _loaded[f"dsprites/{source}"] = record.sha256
+    ledger.note("data", f"dsprites/{source}", record.sha256)
     return record

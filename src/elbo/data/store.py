@@ -63,10 +63,10 @@ def problem(file: RemoteFile, at: Path) -> str | None:
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     if file.content is not None:
-        from elbo.data import parse
+        from elbo.data import frey  # torch, which `elbo data list` does without
 
         try:
-            parse.frey_frames(at)
+            frey.frames(at)
         except DataError:
             return "is truncated or altered (it does not hold the published pixels)"
     return None

@@ -39,7 +39,6 @@ __all__ = [
     "posterior_encoder",
     "posterior_kl",
     "prior_kl",
-    "prior_kl",
     "random_model",
     "sample",
     "temper",

@@ -22,6 +22,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from elbo import ledger
+from elbo.companion.project.settings import PACKAGE, data_folder
 from elbo.reference import parts
 
 __all__ = [
@@ -39,8 +41,6 @@ __all__ = [
     "tables",
 ]
 
-_loaded: dict[str, str] = {}
-
 
 class ReferenceError(ValueError):
     """A reference table does not exist, or its file is not the one that its record describes."""
@@ -48,7 +48,7 @@ class ReferenceError(ValueError):
 
 def directory() -> Path:
     """The folder of the reference tables in this checkout."""
-    return Path(__file__).resolve().parents[3] / "data" / "reference"
+    return data_folder() / "reference"
 
 
 def load(chapter: str, name: str) -> pd.DataFrame | None:
@@ -66,7 +66,7 @@ def load(chapter: str, name: str) -> pd.DataFrame | None:
             f"data/reference/{chapter}/{name}.csv was changed after it was measured; restore it with "
             f"`git checkout data/reference` or measure it again with `python -m elbo.reference {chapter} {name}`"
         )
-    _loaded[f"{chapter}/{name}"] = digest
+    ledger.note("reference", f"{chapter}/{name}", digest)
     return pd.read_csv(path)
 
 
@@ -83,7 +83,7 @@ def scratch(chapter: str, name: str) -> Path:
 
 def loaded() -> dict[str, str]:
     """The reference tables that this process has read so far: ``{"chapter/name": sha256}``; a figure records them."""
-    return dict(sorted(_loaded.items()))
+    return ledger.noted("reference")
 
 
 def record(chapter: str, name: str) -> dict:
@@ -100,9 +100,7 @@ def _experiments(chapter: str):
     try:
         return importlib.import_module("elbo.experiments." + chapter.replace("-", "_"))
     except ModuleNotFoundError:
-        known = sorted(
-            p.stem.replace("_", "-") for p in (Path(__file__).parents[1] / "experiments").iterdir() if p.stem[0] != "_"
-        )
+        known = sorted(p.stem.replace("_", "-") for p in (PACKAGE / "experiments").iterdir() if p.stem[0] != "_")
         raise ReferenceError(f"no experiments for {chapter!r}; the chapters are {', '.join(known)}") from None
 
 

@@ -97,7 +97,7 @@ def test_under_a_figure_stands_which_run_made_it(built, page):
     said = {term.get_text(): term.find_next_sibling("dd") for term in run.select("dt")}
     assert said["parameters"].get_text() == "beta = 1.0" and said["chapter"].a["href"] == "../notebooks/toy-2013.md"
     assert (
-        said["date"].get_text() == "2027-01-02 03:04:05 UTC"
+        said["date"].get_text() == "2027-01-02 03:04 UTC"
         and said["duration"].get_text() == "75 s for the whole chapter"
     )
     assert said["source"].get_text() == "book/toy-2013.md, lines 3 to 8" and not said["source"].a

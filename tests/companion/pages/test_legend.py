@@ -39,7 +39,7 @@ def test_what_ran_is_complete():
         "settled on": "seeds = [0, 1]",
         "seeds": "seed = 3, seeds = [0, 1]",
         "device": "A CPU, 1 thread, Linux x86_64",
-        "date": "2027-01-02 03:04:05 UTC",
+        "date": "2027-01-02 03:04 UTC",
         "duration": "2.0 h for the whole chapter",
         "commit": COMMIT,
         "source": "book/toy-2013.md, lines 3 to 8; src/elbo/figures/toy_2013.py, lines 10 to 20",

@@ -19,6 +19,8 @@ from elbo.companion.record import fingerprint
 from elbo.companion.run.plans import make_plans
 from toybook import write_book
 
+FILES = {"digits": (), "frey": ("frey/frey_rawface.mat",)}
+
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
@@ -219,12 +221,12 @@ def test_what_makes_a_run_stale(project, monkeypatch):
     monkeypatch.setenv("ELBO_DATA", str(fetched))
     (fetched / "set.bin").write_bytes(b"123")
     assert because()[1] == []  # no parameter names a data set that is fetched
-    missing = fingerprint.data_marker({"dataset": "frey"})
+    missing = fingerprint.data_marker({"dataset": "frey"}, FILES)
     (fetched / "frey").mkdir()
     (fetched / "frey" / "frey_rawface.mat").write_bytes(b"123")
-    assert fingerprint.data_marker({"dataset": "frey"}) not in (missing, None)
-    assert fingerprint.data_marker({"dataset": "digits", "seeds": [0]}) is None
-    monkeypatch.setattr(fingerprint, "data_marker", lambda parameters: "another")
+    assert fingerprint.data_marker({"dataset": "frey"}, FILES) not in (missing, None)
+    assert fingerprint.data_marker({"dataset": "digits", "seeds": [0]}, FILES) is None
+    monkeypatch.setattr(fingerprint, "data_marker", lambda parameters, files: "another")
     assert because()[1] == ["data"]
     monkeypatch.undo()
     monkeypatch.delenv("ELBO_DATA", raising=False)

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from elbo.companion.record.columns import columns
 from elbo.companion.record.embedded import summary
-from elbo.companion.reproduce.compare import columns, compare, compare_summary
+from elbo.companion.reproduce.compare import compare, compare_summary
 
 
 def csv(**values) -> str:

@@ -18,14 +18,9 @@ from elbo.companion.kernel import excerpt
 from elbo.companion.kernel.drawn import mismatch
 from elbo.companion.kernel.session import Session, current
 from elbo.companion.record import embedded
+from elbo.companion.record.handover import MIME
 
-__all__ = ["FORMATS", "MIME", "FigureError", "bundle", "figure"]
-
-MIME = "application/vnd.elbo.figure+json"
-"""MIME type of the output that carries a figure through a notebook into the book."""
-
-FORMATS = ("svg", "pdf", "png", "csv", "json")
-"""The files of a figure, ``figures/<id>.<format>`` in the built site."""
+__all__ = ["FigureError", "bundle", "figure"]
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 _MAKERS = ("elbo.experiments.", "elbo.figures.")

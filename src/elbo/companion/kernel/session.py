@@ -7,12 +7,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from elbo import ledger
 from elbo.companion.record.environment import environment
+from elbo.companion.record.handover import NO_DATA, sentinel
 
-__all__ = ["SENTINEL", "Session", "begin", "checkpoint", "current", "end", "settled"]
-
-SENTINEL = "elbo: chapter {} complete"
-"""What the last cell of a chapter prints; a run without it is not accepted."""
+__all__ = ["Session", "begin", "checkpoint", "current", "end", "settled"]
 
 _NOT_PARAMETERS = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 
@@ -72,6 +71,7 @@ def begin(chapter: str, names: dict) -> None:
         if not name.startswith("_") and name not in _NOT_PARAMETERS and _plain(value)
     }
     _current = Session(chapter, given.get("profile"), parameters, given.get("overrides"))
+    _listen_for_missing_data()
 
 
 def settled(**values) -> None:
@@ -124,7 +124,24 @@ def current() -> Session:
 
 def end() -> None:
     """Close the chapter: the last cell calls it, and a run counts only if it was reached."""
-    print(SENTINEL.format(current().chapter))
+    print(sentinel(current().chapter))
+
+
+def _listen_for_missing_data() -> None:
+    """From now on an error that is an :class:`elbo.ledger.NoData` leaves a note of its kind in the outputs of its cell."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return
+    if (shell := get_ipython()) is not None:
+        shell.events.register("post_run_cell", _note_missing_data)
+
+
+def _note_missing_data(result) -> None:
+    from IPython.display import display
+
+    if isinstance(result.error_in_exec, ledger.NoData):
+        display({NO_DATA: {"message": str(result.error_in_exec)}}, raw=True)
 
 
 def _plain(value) -> bool:

@@ -154,7 +154,7 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
     start = "from jupyter_book.cli.main import main; main()"  # the package has no __main__
     strict = ("-n", "-W", "--keep-going", "--all")
     command = [sys.executable, "-c", start, "build", str(source), "--path-output", str(folder), *strict]
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "NO_COLOR": "1"}
+    environment = {**os.environ, "ELBO_ROOT": str(project.root.resolve()), "PYTHONHASHSEED": "0", "NO_COLOR": "1"}
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command,

@@ -46,7 +46,7 @@ def write(
         book: what ``CITATION.cff`` says.
         pages: docname (``book/blei-2017``) to title.
         figures: id to ``docname, caption, alt, record``.
-        runs: chapter to what is known of its run (:func:`elbo.companion.record.listing.run_facts`).
+        runs: chapter to what is known of its run (:func:`elbo.companion.record.handover.run_facts`).
         notebooks: chapter to the addresses of its executed notebook and its text in the site.
     """
     crate = ROCrate()

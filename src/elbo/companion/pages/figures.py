@@ -7,7 +7,6 @@ for the chapters as executed and as written. An id that occurs twice in the book
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -19,10 +18,9 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from elbo.companion.kernel.publish import FORMATS, MIME
 from elbo.companion.pages.legend import Place, cell_lines, legend
 from elbo.companion.record import citation
-from elbo.companion.record.listing import run_facts
+from elbo.companion.record.handover import FORMATS, MIME, content_of, run_facts
 
 __all__ = ["FigureRenderer", "book_of", "caption_nodes", "executed", "published", "run_of", "setup"]
 
@@ -48,7 +46,7 @@ class FigureRenderer:
         if data.mime_type == MIME:
             return _figure(renderer, data.content, env, data.line)
         if data.mime_type == "image/png" and (id := data.output_metadata.get("elbo_figure")):
-            _write(_folder(env), id, "png", base64.b64decode(data.content))
+            _write(_folder(env), id, "png", content_of("png", data.content))
             return []
         return None
 
@@ -71,7 +69,7 @@ def _figure(renderer, content: dict, env: BuildEnvironment, line: int | None) ->
     known[id] = {"docname": env.docname, "caption": content["caption"], "alt": content["alt"], "record": record}
     folder = _folder(env)
     for format, text in content["files"].items():
-        _write(folder, id, format, base64.b64decode(text) if format in ("pdf", "png") else text.encode())
+        _write(folder, id, format, content_of(format, text))
     image = nodes.image(uri="/" + Path(os.path.relpath(folder / f"{id}.*", env.srcdir)).as_posix(), alt=content["alt"])
     caption = nodes.caption(content["caption"], "", *caption_nodes(content["caption"]))
     lines = nodes.raw(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
-from elbo.companion.record import citation
+from elbo.companion.record import citation, words
 
 __all__ = ["Place", "cell_lines", "legend"]
 
@@ -42,7 +42,7 @@ def legend(record: dict, run: dict, place: Place, book: citation.Book | None) ->
 
     Args:
         record: of the figure.
-        run: from :func:`elbo.companion.record.listing.run_facts`.
+        run: from :func:`elbo.companion.record.handover.run_facts`.
         place: where its files are.
         book: from ``CITATION.cff``; without one the page says nothing of citing.
     """
@@ -96,15 +96,11 @@ def _facts(record: dict, run: dict, place: Place, book: citation.Book | None) ->
     yield "parameters", escape(_assignments(record["parameters"]))
     yield "settled on", escape(_assignments(settings))
     yield "seeds", escape(_assignments(seeds))
-    threads = f"{about['threads']} thread{'' if about['threads'] == 1 else 's'}" if "threads" in about else None
-    yield (
-        "device",
-        escape(", ".join(filter(None, [about.get("gpu"), about.get("cpu"), threads, about.get("platform")]))),
-    )
+    yield "device", escape(words.device(about, full=True))
     if run.get("finished"):
-        yield "date", escape(run["finished"].replace("T", " ").replace("+00:00", " UTC"))
+        yield "date", escape(words.moment(run["finished"]))
     if run.get("seconds"):
-        yield "duration", f"{_duration(run['seconds'])} for the whole chapter"
+        yield "duration", f"{words.duration(run['seconds'])} for the whole chapter"
     yield "commit", _commit(about, book)
     yield (
         "source",
@@ -142,14 +138,8 @@ def _source(lines: str, about: dict, book: citation.Book | None) -> str:
     return shown
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
 def _digest(sha256: str | None) -> str:
-    return f'<code title="sha256 {escape(sha256)}">{escape(sha256[:12])}…</code>' if sha256 else ""
+    return f'<code title="sha256 {escape(sha256)}">{escape(words.digest(sha256))}</code>' if sha256 else ""
 
 
 def _assignments(values: dict) -> str:

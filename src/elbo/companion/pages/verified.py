@@ -7,7 +7,6 @@ not. A reference table that is not the one in its record is a warning (an error 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,7 +22,9 @@ from elbo.companion.pages.marks import checks_of, results_of
 from elbo.companion.project import settings
 from elbo.companion.project.chapters import pages
 from elbo.companion.project.paths import Project
+from elbo.companion.record import words
 from elbo.companion.record.environment import commit, lock_digest
+from elbo.companion.record.fingerprint import file_digest
 
 __all__ = ["Status", "setup"]
 
@@ -57,7 +58,7 @@ def _fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 def _build(app: Sphinx, docname: str) -> list[nodes.Node]:
     state = commit()
     lock = lock_digest()
-    said = f"Lock file {_digest(lock) if lock else 'unknown'} (sha256), commit {_commit(state)}."
+    said = f"Lock file {words.digest(lock) if lock else 'unknown'} (sha256), commit {words.commit(state)}."
     return [nodes.paragraph("", said)]
 
 
@@ -76,7 +77,7 @@ def _figures(app: Sphinx, docname: str) -> list[nodes.Node]:
         rows: list[list[Cell]] = []
         for id, about in figures.items():
             link = nodes.reference("", "", nodes.literal(id, id), refuri=f"{uri}#{id}", internal=True)
-            rows.append([[link], _day(run), _digest(about["record"]["csv_sha256"])])
+            rows.append([[link], _day(run), words.digest(about["record"]["csv_sha256"])])
         found.append(_table(["figure", "verified", "table (sha256)"], rows))
     return found or [nodes.paragraph("", "This build has published no figure.")]
 
@@ -85,11 +86,11 @@ def _run_sentence(first: dict[str, Any], run: dict[str, Any]) -> str:
     """When and where a chapter ran, from the record of one of its figures and what else is known of the run."""
     environment = first["environment"]
     profile = f"profile {first['profile']}" if first["profile"] else "no profile"
-    where = f"{profile}, on {_device(environment)}, commit {_commit(environment)}"
+    where = f"{profile}, on {words.device(environment)}, commit {words.commit(environment)}"
     if not run:
         return f"Executed while these pages were built ({where}); when, and how long it took, was not recorded."
     seeds = "".join(f", {name} = {json.dumps(value)}" for name, value in run.get("seeds", {}).items())
-    return f"Ran to its end on {_moment(run['finished'])} in {_duration(run.get('seconds'))}: {where}{seeds}."
+    return f"Ran to its end on {words.moment(run['finished'])} in {words.duration(run.get('seconds'))}: {where}{seeds}."
 
 
 def _reference_tables(app: Sphinx, docname: str) -> list[nodes.Node]:
@@ -98,15 +99,16 @@ def _reference_tables(app: Sphinx, docname: str) -> list[nodes.Node]:
     rows: list[list[Cell]] = []
     for path in paths:
         about = json.loads(path.read_text(encoding="utf-8"))
-        same = _sha256(path.with_suffix(".csv")) == about.get("sha256")
+        table = path.with_suffix(".csv")
+        same = table.is_file() and file_digest(table) == about.get("sha256")
         name = f"{path.parent.name}/{path.stem}"
         if not same:
             logger.warning("reference table %s is not the one in its record: restore it with git checkout data/reference",
                            name, type="elbo", subtype="status")  # fmt: skip
-        when = _moment(about["finished"]) if about.get("finished") else "date not recorded"
-        measured = f"{when}, on {_device(about)}, commit {_commit(about)}"
-        verified = f"{_digest(about['sha256'])}, {'the same now' if same else 'CHANGED'}"
-        rows.append([[nodes.literal(name, name)], measured, _duration(about.get("seconds")), verified])
+        when = words.moment(about["finished"]) if about.get("finished") else "date not recorded"
+        measured = f"{when}, on {words.device(about)}, commit {words.commit(about)}"
+        verified = f"{words.digest(about['sha256'])}, {'the same now' if same else 'CHANGED'}"
+        rows.append([[nodes.literal(name, name)], measured, words.duration(about.get("seconds")), verified])
     if not rows:
         return [nodes.paragraph("", "This build has found no reference tables.")]
     return [_table(["table", "measured", "took", "sha256"], rows)]
@@ -122,8 +124,8 @@ def _equations(app: Sphinx, docname: str) -> list[nodes.Node]:
     passed = [label for label in tested if outcomes.of(known[label]) == "passed"]
     said = f"{len(every)} equations are labelled and {len(tested)} of them have a test. "
     if outcomes.outcomes:
-        at = f", on {_moment(outcomes.finished)}" if outcomes.finished else ""
-        said += f"Of {len(passed)} the tests passed in the last run of exactly this code{at}, commit {(outcomes.commit or 'unknown')[:12]}."
+        at = f", on {words.moment(outcomes.finished)}" if outcomes.finished else ""
+        said += f"Of {len(passed)} the tests passed in the last run of exactly this code{at}, commit {words.commit({'commit': outcomes.commit})}."
     else:
         said += "How the tests ended is not known to this build: they were not run on exactly this code before it."
     rows: list[list[Cell]] = []
@@ -160,42 +162,8 @@ def _paragraph(cell: Cell) -> nodes.paragraph:
     return nodes.paragraph("", cell) if isinstance(cell, str) else nodes.paragraph("", "", *cell)
 
 
-def _device(about: dict[str, Any]) -> str:
-    threads = about.get("threads")
-    counted = f"{threads} thread{'' if threads == 1 else 's'}" if threads else ""
-    return ", ".join(filter(None, [about.get("gpu") or about.get("cpu") or "unknown", counted]))
-
-
-def _commit(about: dict[str, Any]) -> str:
-    commit = (about.get("commit") or "unknown")[:12]
-    return f"{commit}{', with changes' if about.get('dirty') else ''}"
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "not recorded"
-    if seconds < 100:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
 def _day(run: dict[str, Any]) -> str:
-    return _moment(run["finished"]) if run.get("finished") else "in this build"
-
-
-def _moment(iso: str) -> str:
-    return iso[:16].replace("T", " ") + (" UTC" if iso.endswith("+00:00") else "")
-
-
-def _digest(sha256: str) -> str:
-    return f"{sha256[:12]}…"
-
-
-def _sha256(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
+    return words.moment(run["finished"]) if run.get("finished") else "in this build"
 
 
 def setup(app: Sphinx) -> dict:

@@ -7,9 +7,9 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from elbo.companion.project import settings
@@ -20,10 +20,14 @@ __all__ = ["Project", "find_project", "hold", "replace_directory", "staging"]
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout: ``_config.yml``, ``_toc.yml`` and ``book/``; everything that is made goes under ``_build/``, or ``made``."""
+    """A checkout: ``_config.yml``, ``_toc.yml`` and ``book/``; everything that is made goes under ``_build/``, or ``made``.
+
+    ``data_files`` names, for every data set that is fetched, its files below ``ELBO_DATA``.
+    """
 
     root: Path
     made: Path | None = None
+    data_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     @property
     def book(self) -> Path:
@@ -66,7 +70,7 @@ class Project:
         return relative if len(relative) < len(str(path)) else str(path)
 
 
-def find_project(root: str | Path | None = None) -> Project:
+def find_project(root: str | Path | None = None, data_files: Mapping[str, tuple[str, ...]] | None = None) -> Project:
     """The project at ``root``, else at ``ELBO_ROOT``, else upward from the working directory, else of this checkout.
 
     Raises:
@@ -80,11 +84,11 @@ def find_project(root: str | Path | None = None) -> Project:
                 f"{folder} is not a checkout of the book (no _config.yml and _toc.yml); "
                 "give its path in --root or ELBO_ROOT"
             )
-        return Project(folder)
+        return Project(folder, data_files=data_files or {})
     here = Path.cwd().resolve()
-    for folder in (here, *here.parents, settings.checkout()):
+    for folder in (here, *here.parents, settings.home()):
         if folder and settings.is_checkout(folder):
-            return Project(folder)
+            return Project(folder, data_files=data_files or {})
     raise CompanionError("there is no book here: change into the checkout, or give its path in --root or ELBO_ROOT")
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from elbo.companion.record import words
+
 __all__ = ["FORMATS", "LICENSE", "Author", "Book", "cite", "cite_all", "question"]
 
 FORMATS = ("text", "bibtex", "ris", "csl-json")
@@ -122,8 +124,7 @@ class _Citation:
 
     @classmethod
     def of(cls, record: dict, book: Book, date: str) -> _Citation:
-        commit = (record["environment"].get("commit") or "unknown")[:12]
-        note = f"commit {commit}{' with changes' if record['environment'].get('dirty') else ''}"
+        note = f"commit {words.commit(record['environment'])}"
         title = _line(f"Figure {record['id']}: {question(record['caption'])}")
         return cls(record["id"], book.authors, date, title, _line(book.title), book.version, note, book.address(record))
 

@@ -67,7 +67,7 @@ def pack(table: str) -> dict[str, Any]:
 
 def summary(table: str) -> dict[str, Any]:
     """``rows`` and for every column ``count`` of values and, where all are numbers, ``min``, ``max`` and ``mean``."""
-    from elbo.companion.reproduce.compare import columns
+    from elbo.companion.record.columns import columns
 
     rows, found = columns(table)
     return {"rows": rows, "columns": {name: column.summary() for name, column in found.items()}}

@@ -9,13 +9,26 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+from elbo import ledger
 from elbo.companion.project.settings import checkout
 
-__all__ = ["PACKAGES", "commit", "environment", "lock_digest"]
+__all__ = ["PACKAGES", "commit", "environment", "lock_digest", "versions"]
 
-PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "seaborn")
-"""The packages whose versions can change a number or a line of a figure."""
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "matplotlib",
+    "seaborn",
+    "papermill",
+    "jupytext",
+)
+"""The packages whose versions can change a number, a line of a figure, or how a chapter is run."""
 
 
 def commit(folder: Path | None = None) -> dict[str, str | bool | None]:
@@ -35,18 +48,20 @@ def lock_digest(folder: Path | None = None) -> str | None:
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock and lock.exists() else None
 
 
-def environment() -> dict:
+def environment(folder: Path | None = None) -> dict[str, Any]:
     """Everything about this process that a result may depend on, without times or host names.
 
-    Packages that are already imported are asked for their state (torch: threads, device name; ``elbo.data``: the data sets
-    this process has loaded); nothing is imported for the purpose.
+    ``folder`` is the checkout whose commit and lock file count, the one in force unless it is given.
+
+    Packages that are already imported are asked for their state (torch: threads, device name); nothing is imported for the purpose.
+    What this process has loaded stands in the ledger.
     """
     described = {
-        **commit(),
-        "lock_sha256": lock_digest(),
+        **commit(folder),
+        "lock_sha256": lock_digest(folder),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": versions(),
         "cpu": _cpu(),
     }
     if torch := sys.modules.get("torch"):
@@ -55,11 +70,19 @@ def environment() -> dict:
         described["matmul_precision"] = torch.get_float32_matmul_precision()
         if torch.cuda.is_initialized():
             described["gpu"] = torch.cuda.get_device_name()
-    if data := sys.modules.get("elbo.data.sets"):
-        described["data"] = dict(sorted(data.loaded().items()))
-    if (reference := sys.modules.get("elbo.reference")) and reference.loaded():
-        described["reference"] = reference.loaded()
+    described |= {kind: found for kind in ("data", "reference") if (found := ledger.noted(kind))}
     return described
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of :data:`PACKAGES`, ``None`` for one that is not installed."""
+    found: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
@@ -74,13 +97,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _cpu() -> str:

@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 import sys
-from importlib import metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +26,7 @@ __all__ = [
     "directory_digest",
     "file_digest",
     "inputs",
-    "versions",
 ]
-
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "pandas",
-    "matplotlib",
-    "seaborn",
-    "papermill",
-    "jupytext",
-)
 
 
 def inputs(project: Project, chapter: Chapter, profile: str, parameters: dict[str, Any], device: str) -> dict[str, Any]:
@@ -60,7 +46,7 @@ def inputs(project: Project, chapter: Chapter, profile: str, parameters: dict[st
         "lock": lock_digest(project.root),
         "python": platform.python_version(),
         "device": device,
-        "data": data_marker(parameters),
+        "data": data_marker(parameters, project.data_files),
     }
 
 
@@ -92,18 +78,16 @@ def directory_digest(folder: Path) -> str | None:
     return total.hexdigest()
 
 
-def data_marker(parameters: dict[str, Any]) -> str | None:
+def data_marker(parameters: dict[str, Any], files: Mapping[str, tuple[str, ...]]) -> str | None:
     """A hash of the sizes of the files in ``ELBO_DATA`` that belong to data sets named by a parameter; ``None`` without.
 
-    Contents need not be read here: fetched files are verified against checksums when they are loaded (``elbo.data``),
+    Contents need not be read here: fetched files are verified against checksums when they are loaded,
     and the checksums stand in the package, whose source is another of the inputs. Nor does the user's cache count,
     which ``elbo data fetch`` fills: that a file is there changes no number, only whether a chapter can run.
     """
-    from elbo.data.registry import DATASETS
-
     folder = os.environ.get("ELBO_DATA")
-    named = {value for value in parameters.values() if isinstance(value, str)} & set(DATASETS)
-    paths = [Path(file.path) for name in sorted(named) for file in DATASETS[name].files]
+    named = {value for value in parameters.values() if isinstance(value, str)} & set(files)
+    paths = [Path(path) for name in sorted(named) for path in files[name]]
     if not folder or not paths:
         return None
     return digest({path.as_posix(): _size(Path(folder) / path) for path in paths})
@@ -140,17 +124,6 @@ def device_in_force(requested: str) -> str:
             "use --device cpu or auto, or run it where there is a GPU"
         )
     return "cpu"
-
-
-def versions() -> dict[str, str | None]:
-    """Versions of the packages that can change a number or a line of a figure, Python's among them."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
 
 
 def _has_driver() -> bool:

@@ -6,7 +6,6 @@ The chapter runs as it stands in the checkout, with the parameters of the record
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
 import json
@@ -21,10 +20,10 @@ from elbo.companion.project.paths import Project
 from elbo.companion.project.profiles import Profile
 from elbo.companion.record import embedded
 from elbo.companion.record.embedded import Record, plain
+from elbo.companion.record.handover import FORMATS, content_of, figures_in
 from elbo.companion.reproduce import differences
 from elbo.companion.reproduce.compare import ROUNDING, STANDARD_ERRORS, Comparison, compare, compare_summary
 from elbo.companion.reproduce.differences import Difference
-from elbo.companion.run.place import FIGURE
 from elbo.companion.run.plans import Plan, make_plans
 from elbo.companion.run.progress import Display
 
@@ -155,20 +154,13 @@ def compared(
 def write_files(id: str, files: dict[str, Any], folder: Path) -> None:
     """Write the files of the new figure as ``<id>.<format>``."""
     folder.mkdir(parents=True, exist_ok=True)
-    for format in ("svg", "pdf", "png", "csv", "json"):
-        text = files[format]
-        (folder / f"{id}.{format}").write_bytes(base64.b64decode(text) if format in ("pdf", "png") else text.encode())
+    for format in FORMATS:
+        (folder / f"{id}.{format}").write_bytes(content_of(format, files[format]))
 
 
 def _figures(notebook: Path) -> dict[str, dict[str, Any]]:
     """The figures in an executed notebook: by id, their files."""
-    found = {}
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if content := data.get(FIGURE):
-                found[content["id"]] = {**content["files"], "png": data.get("image/png", "")}
-    return found
+    return {content["id"]: content["files"] for content in figures_in(json.loads(notebook.read_text(encoding="utf-8")))}
 
 
 def _runs(project: Project, id: str) -> Iterator[dict[str, Any]]:
@@ -194,8 +186,4 @@ def _small(path: Path) -> str | None:
 
 
 def _contents(files: dict[str, Any]) -> list[bytes]:
-    return [
-        files["svg"].encode(),
-        files["json"].encode(),
-        *(base64.b64decode(files[format]) for format in ("pdf", "png")),
-    ]
+    return [content_of(format, files[format]) for format in FORMATS if format != "csv"]

@@ -13,41 +13,21 @@ What a cell may differ by is told from its column:
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["ROUNDING", "STANDARD_ERRORS", "Cell", "Column", "Comparison", "columns", "compare", "compare_summary"]
+from elbo.companion.record.columns import Column, columns
+
+__all__ = ["ROUNDING", "STANDARD_ERRORS", "Cell", "Comparison", "compare", "compare_summary"]
 
 STANDARD_ERRORS = 4.0
 """How many standard errors two runs may be apart, where a reader does not say."""
 ROUNDING = 1e-5
 """Fraction of the largest value of its column that a number may be off; single precision keeps seven digits."""
 _SE_FACTOR = 10.0
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a CSV file: its words, and its numbers (``nan`` for an empty cell) if it holds nothing else."""
-
-    words: np.ndarray
-    numbers: np.ndarray | None
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is written in whole numbers."""
-        return all(not set(word) - set("+-0123456789") for word in self.words)
-
-    def summary(self) -> dict[str, float]:
-        present = self.words != ""
-        described: dict[str, float] = {"count": int(present.sum())}
-        if self.numbers is not None and np.isfinite(self.numbers[present]).any():
-            finite = self.numbers[np.isfinite(self.numbers)]
-            described |= {"min": float(finite.min()), "max": float(finite.max()), "mean": float(finite.mean())}
-        return described
 
 
 @dataclass(frozen=True)
@@ -92,22 +72,6 @@ class Comparison:
     sentence: str
     cells: tuple[Cell, ...] = ()
     times: tuple[str, ...] = ()
-
-
-def columns(table: str) -> tuple[int, dict[str, Column]]:
-    """``(number of rows, columns by name)`` of a CSV text.
-
-    Raises:
-        ValueError: the text is not a table.
-    """
-    import pandas as pd
-
-    frame = pd.read_csv(io.StringIO(table), dtype=str, keep_default_na=False, skip_blank_lines=False)
-    found = {}
-    for name in frame.columns:
-        words = frame[name].to_numpy(dtype=object)
-        found[str(name)] = Column(words, _numbers(words))
-    return len(frame), found
 
 
 def compare(
@@ -184,14 +148,6 @@ def _shape(rows: int, names: list[str], rows_now: int, names_now: list[str]) -> 
         said = [f"without {', '.join(lost)}"] * bool(lost) + [f"with {', '.join(new)}"] * bool(new)
         return f"the table has other columns now: {' and '.join(said) or 'in another order'}"
     return f"the table had {rows} row{'s' * (rows != 1)} and has {rows_now} now" if rows != rows_now else None
-
-
-def _numbers(words: np.ndarray) -> np.ndarray | None:
-    """The words as numbers, ``nan`` for an empty one; ``None`` if one of them is no number."""
-    try:
-        return np.array([float(word) if word else math.nan for word in words], dtype=float)
-    except ValueError:
-        return None
 
 
 def _is_time(name: str) -> bool:

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from elbo.companion.project import settings
 from elbo.companion.project.paths import Project
-from elbo.companion.record import environment as surroundings
 from elbo.companion.record.embedded import Record, plain
+from elbo.companion.record.environment import environment
 from elbo.companion.run.plans import Plan
 
 __all__ = ["Difference", "after", "before", "is_sha", "short", "threads"]
@@ -39,7 +38,7 @@ def before(project: Project, found: Record, plan: Plan) -> list[Difference]:
     """What is known to differ before anything runs: commit, versions, machine, device, parameters."""
     from elbo.companion.run.runner import cores
 
-    here = surroundings.environment()
+    here = environment(project.root)
     asked = threads(found)
     here["threads"] = min(asked, cores()) if asked else None
     here["gpu"] = plan.device.partition("(")[2].rstrip(")") or None
@@ -55,10 +54,10 @@ def before(project: Project, found: Record, plan: Plan) -> list[Difference]:
     return unlike
 
 
-def after(found: Record, environment: dict[str, Any]) -> list[Difference]:
+def after(found: Record, now: dict[str, Any]) -> list[Difference]:
     """What the run itself has shown to differ: the data and the reference tables that it has read, the precision."""
     late = {name: value for name, value in found.environment.items() if name not in _BEFORE}
-    return list(_unlike(late, {name: value for name, value in environment.items() if name not in _BEFORE}))
+    return list(_unlike(late, {name: value for name, value in now.items() if name not in _BEFORE}))
 
 
 def threads(found: Record) -> int | None:
@@ -73,7 +72,8 @@ def _unlike(recorded: dict[str, Any], here: dict[str, Any]) -> Iterator[Differen
         one, other = recorded.get(name), here.get(name)
         if name in _INNER:
             one, other = (value if isinstance(value, dict) else {} for value in (one, other))
-            for inner in sorted(one.keys() | other.keys()):
+            # of a package that the record does not list, nothing is known
+            for inner in sorted(one.keys() | (other.keys() if name != "packages" else set())):
                 if one.get(inner) != other.get(inner):
                     yield Difference(_INNER[name] + plain(inner, 60), short(one.get(inner)), short(other.get(inner)))
         elif name == "dirty":
@@ -97,11 +97,10 @@ def _changed_files(project: Project, found: Record, key: str) -> str:
     commit = found.environment.get("commit")
     if not is_sha(commit):
         return ""
-    folder = settings.checkout() or project.root
     paths = ("src/elbo", f"book/{key}.md", "data", "requirements.lock")
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), "diff", "--name-only", commit, "--", *paths],
+            ["git", "-C", str(project.root), "diff", "--name-only", commit, "--", *paths],
             capture_output=True,
             text=True,
             check=True,

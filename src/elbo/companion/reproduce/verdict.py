@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from elbo.companion.record import environment
+from elbo.companion.project.paths import Project
 from elbo.companion.record.embedded import plain
+from elbo.companion.record.environment import commit as commit_of
 from elbo.companion.reproduce.again import Outcome, Source
 from elbo.companion.reproduce.differences import Difference, is_sha, short
 from elbo.companion.run.plans import Plan
@@ -35,7 +36,7 @@ def describe(source: Source, plan: Plan, unlike: list[Difference]) -> list[str]:
     ]
 
 
-def verdict(source: Source, outcome: Outcome) -> list[str]:
+def verdict(project: Project, source: Source, outcome: Outcome) -> list[str]:
     """The outcome in a few lines: late warnings, the verdict, and the worst cells."""
     found, comparison = source.record, outcome.comparison
     lines = [f"warning: {one.sentence()}" for one in outcome.differences[:_SHOWN]]
@@ -48,7 +49,7 @@ def verdict(source: Source, outcome: Outcome) -> list[str]:
     if outcome.same_file:
         lines.append(f"the new file is {source.where} byte for byte")
     commit = found.environment.get("commit")
-    if comparison.verdict == "different" and is_sha(commit) and commit != environment.commit()["commit"]:
+    if comparison.verdict == "different" and is_sha(commit) and commit != commit_of(project.root)["commit"]:
         lines.append(f"to run the code of the record: git checkout {commit}")
     lines.append(f"the run: {outcome.run}")
     return lines

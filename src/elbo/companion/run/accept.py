@@ -10,14 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from elbo.companion.kernel.session import SENTINEL
+from elbo.companion.record.handover import sentinel
 
-__all__ = ["clean", "code_cells", "durations", "refusal", "sentinel"]
-
-
-def sentinel(chapter: str) -> str:
-    """What the last code cell of a chapter prints (``companion.end()`` does)."""
-    return SENTINEL.format(chapter)
+__all__ = ["clean", "code_cells", "durations", "refusal"]
 
 
 def code_cells(notebook) -> list:

@@ -6,21 +6,21 @@ import datetime
 import errno
 import json
 import os
+import platform
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elbo.companion.project.paths import Project, replace_directory
 from elbo.companion.record import fingerprint
+from elbo.companion.record.environment import versions
+from elbo.companion.record.handover import figures_in
 from elbo.companion.run import accept
 
 if TYPE_CHECKING:
     from elbo.companion.run.plans import Plan
 
-__all__ = ["FIGURE", "figure_record", "keep_failed", "place"]
-
-FIGURE = "application/vnd.elbo.figure+json"
-"""MIME type of a published figure, as in :mod:`elbo.companion.kernel.publish` (which imports matplotlib; this must not)."""
+__all__ = ["keep_failed", "place"]
 
 
 def place(project: Project, plan: Plan, notebook, commit: dict[str, Any], threads: int, folder: Path) -> float:
@@ -40,8 +40,9 @@ def place(project: Project, plan: Plan, notebook, commit: dict[str, Any], thread
     path = folder / plan.notebook.name
     _write(path, nbformat.writes(notebook) + "\n")
     # the chapter may have fetched its data itself: what lies there now is what it ran on
-    inputs = {**plan.inputs, "data": fingerprint.data_marker(plan.parameters)}
-    figure = figure_record(notebook)
+    inputs = {**plan.inputs, "data": fingerprint.data_marker(plan.parameters, project.data_files)}
+    figures = [json.loads(figure["files"]["json"]) for figure in figures_in(notebook)]
+    figure = figures[-1] if figures else {}  # by then everything is loaded
     settings = figure.get("settings", {})
     record = {
         "chapter": plan.key,
@@ -53,7 +54,7 @@ def place(project: Project, plan: Plan, notebook, commit: dict[str, Any], thread
         **commit,
         "device": plan.device,
         "threads": threads,
-        "packages": fingerprint.versions(),
+        "packages": {"python": platform.python_version(), **versions()},
         "lock_sha256": plan.inputs["lock"],
         "data": figure.get("environment", {}).get("data", {}),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -66,15 +67,6 @@ def place(project: Project, plan: Plan, notebook, commit: dict[str, Any], thread
     _write(folder / "run.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     replace_directory(folder, plan.destination)
     return seconds
-
-
-def figure_record(notebook) -> dict[str, Any]:
-    """What the kernel recorded with its last figure (:func:`elbo.companion.record.environment.environment`); empty without one."""
-    for cell in reversed(notebook.cells):
-        for output in reversed(cell.get("outputs", [])):
-            if FIGURE in output.get("data", {}):
-                return json.loads(output["data"][FIGURE]["files"]["json"])
-    return {}
 
 
 def keep_failed(notebook: Path, kept: Path) -> Path | None:

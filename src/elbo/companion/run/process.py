@@ -101,13 +101,10 @@ def _environment(context: Context, plan: Plan, run_id: str, scratch: str) -> dic
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_RUNTIME_DIR": scratch,
         "IPYTHONDIR": str(Path(scratch) / "ipython"),
+        "ELBO_ROOT": str(context.project.root.resolve()),
         "ELBO_RUN": json.dumps(about),
         "ELBO_RUN_ID": run_id,
     }
-
-
-DATA_ERROR = "DataError: "
-"""How the exception of a data set that could not be had begins; its sentence names the remedy itself."""
 
 
 def sentence(plan: Plan, last: dict[str, Any], status: int, context: Context, log: Path) -> str:
@@ -115,9 +112,9 @@ def sentence(plan: Plan, last: dict[str, Any], status: int, context: Context, lo
     key = plan.key
     kind = last.get("kind") if last.get("event") == "failed" else "killed"
     at = f"in cell {last['cell']}" if last.get("cell") else "before its first cell"
+    if kind == "no data":  # the sentence names the remedy itself
+        return f"{key} stopped {at}: {last['message']}"
     if kind == "exception":
-        if last["message"].startswith(DATA_ERROR):
-            return f"{key} stopped {at}: {last['message'].removeprefix(DATA_ERROR)}"
         return (
             f"{key} stopped {at} (`{last['line']}`) with {last['message']}; "
             "change its parameters, or mend the chapter, and run it again"

@@ -20,7 +20,7 @@ from elbo.companion.record.environment import commit
 from elbo.companion.run import accept
 from elbo.companion.run.place import keep_failed, place
 from elbo.companion.run.plans import Plan
-from elbo.companion.run.process import DATA_ERROR, Context, disk_sentence, sentence, work
+from elbo.companion.run.process import Context, disk_sentence, sentence, work
 from elbo.companion.run.progress import Display
 
 __all__ = ["Result", "cores", "run_plans"]
@@ -142,7 +142,7 @@ async def _execute(context: Context, plan: Plan, folder: Path) -> float:
         said = sentence(plan, last, status, context, log)
     if kept := keep_failed(executed, project.failed(key)):
         said += f" ({project.show(kept)} shows how far it came)"
-    raise CompanionError(said, DATA if last.get("message", "").startswith(DATA_ERROR) else RUN)
+    raise CompanionError(said, DATA if last.get("kind") == "no data" else RUN)
 
 
 def _cancel_on_sigterm() -> list[bool]:

@@ -21,6 +21,8 @@ import sys
 import threading
 from typing import Any
 
+from elbo.companion.record.handover import without_data
+
 __all__ = ["main"]
 
 
@@ -38,7 +40,7 @@ def main() -> int:
     try:
         _execute(job, position, emit)
     except BaseException as error:  # reported, whatever it is: the parent must learn how it ended
-        emit("failed", **position, **_describe(error))
+        emit("failed", **position, **_describe(error, job["output"]))
         return 1
     emit("done")
     return 0
@@ -76,12 +78,15 @@ def first_line(source: str) -> str:
     return line if len(line) <= 72 else line[:69] + "..."
 
 
-def _describe(error: BaseException) -> dict[str, Any]:
+def _describe(error: BaseException, notebook: str) -> dict[str, Any]:
     """What the parent's sentence needs to know of an exception of papermill's or nbclient's."""
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     if isinstance(error, PapermillExecutionError):
+        with open(notebook, encoding="utf-8") as file:
+            if without_data(json.load(file)):
+                return {"kind": "no data", "message": _plain(error.evalue)}
         text = f"{error.ename}: {error.evalue}".strip().splitlines()
         return {
             "kind": "exception",
