@@ -258,7 +258,11 @@ def test_a_latent_that_is_not_in_use_can_hold_the_score(models, monkeypatch):
     assert table["used"].tolist() == [2, 2, 2] and table.loc["all", "score"] == 1
     assert abs(table.loc["in use", "score"] - 0.75) < 0.1 and abs(table.loc["not in use", "score"] - 0.75) < 0.1
     monkeypatch.setattr(type(models), "encodings", lambda self, member, trained=True: (mean, log_var - 4))
-    assert math.isnan(experiments.scores_by_use(models, [0], **FEW).set_index("latents").loc["not in use", "score"])
+    full = experiments.scores_by_use(models, [0], **FEW)
+    assert math.isnan(full.set_index("latents").loc["not in use", "score"])
+    assert experiments.said_of_use(full)[1, "not in use"] == "nothing" and experiments.said_of_use(full)[
+        1, "all"
+    ].endswith(" %")
 
 
 def test_a_vote_is_the_average_difference_of_pairs_that_share_a_factor(models):

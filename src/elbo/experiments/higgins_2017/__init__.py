@@ -41,6 +41,7 @@ from elbo.experiments.higgins_2017.words import (
     first_and_last,
     said_of_exchange,
     said_of_pca,
+    said_of_use,
     settings_table,
     shape_table,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "rotated_codes",
     "said_of_exchange",
     "said_of_pca",
+    "said_of_use",
     "score_table",
     "scores_by_use",
     "scores_without_training",

@@ -16,6 +16,7 @@ __all__ = [
     "first_and_last",
     "said_of_exchange",
     "said_of_pca",
+    "said_of_use",
     "settings_table",
     "shape_table",
 ]
@@ -132,6 +133,12 @@ def said_of_pca(scores: pd.DataFrame, classifier: str = "softmax") -> str:
     }
     so = judged(gain, "above", "below")
     return words[so].format(_points(gain if so != "below" else -gain, sign=so == UNDECIDED))
+
+
+def said_of_use(use: pd.DataFrame) -> dict[tuple[float, str], str]:
+    """Mean scores of :func:`scores_by_use` over seeds in words, by beta and latents; "nothing" where there is no such latent."""
+    means = use.groupby(["beta", "latents"])["score"].mean()
+    return {key: "nothing" if math.isnan(mean) else f"{100 * mean:.0f} %" for key, mean in means.items()}
 
 
 def first_and_last(followed: pd.DataFrame) -> str:
