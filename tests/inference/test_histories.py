@@ -24,6 +24,7 @@ from elbo.inference.aevb import aevb, estimate_bound
 from elbo.inference.full_vb import full_vb
 from elbo.inference.iwae import iwae
 from elbo.inference.mcem import mcem
+from elbo.inference.vampprior import vampprior
 from elbo.inference.wake_sleep import wake_sleep
 from elbo.models.vae import VAE
 from elbo.training import Adam, load_checkpoint
@@ -97,6 +98,8 @@ CASES = {
     "wake-sleep of a Gaussian": partial(auto_encoder, wake_sleep, model=GAUSSIAN, seeds=[5]),
     "full VB grey": partial(auto_encoder, full_vb, seeds=[0, 1]),
     "full VB fresh adam": partial(auto_encoder, full_vb, std=0.1, binarisation="fresh", optimiser="adam"),
+    "VampPrior": partial(auto_encoder, vampprior, components=7, seeds=[0, 1]),
+    "VampPrior fresh": partial(auto_encoder, vampprior, components=3, binarisation="fresh", learning_rate=3e-3),
     "mcem": lambda checkpoint: mcem(
         VAE(64, 12), images()[:60], samples=300, batch_size=20, seeds=[0, 1], latent_dims=[2, 3], updates=3, **CHAINS,
         evaluate_on={"test": images(False)[:20]}, evaluate_at=[0, 300], device="cpu", checkpoint=checkpoint,

@@ -117,13 +117,14 @@ def test_from_maximum_likelihood_it_goes_nowhere(data, best):
     assert 0 <= evidence(best, data) - evidence(found.params, data) < 0.01
 
 
-def test_the_prior_of_the_parameters_counts_once_for_all_data(data, best):
+@pytest.mark.parametrize("batch_size", [NUM, NUM // 4])
+def test_the_prior_of_the_parameters_counts_once_for_all_data(data, best, batch_size):
     """One update at a rate so small that Adagrad's step is its sign: strong priors turn it round."""
 
     def prior(params):
         return -1e4 * params["mean"].sum()
 
-    options = {"acquisitions": 1, "batch_size": NUM, "updates": 1, "optimiser": Adagrad(1e-3)}
+    options = {"acquisitions": 1, "batch_size": batch_size, "updates": 1, "optimiser": Adagrad(1e-3)}
     free = climb(log_joint, best, data, LATENT, generator=rng(8), **options)
     bound = climb(log_joint, best, data, LATENT, generator=rng(8), log_prior=prior, **options)
     torch.testing.assert_close(bound.params["mean"], best["mean"] - 1e-3)
@@ -219,6 +220,16 @@ def test_resumed_is_whole(digits, tmp_path):
         mcem(SMALL, digits[:300], samples=1_000, checkpoint=path, **options)
 
 
+def test_a_permutation_of_the_data_is_another_data_set(data, best, tmp_path):
+    """Its chains would go on at the wrong datum; its sum is the same."""
+    options = {"acquisitions": 2, "batch_size": 10, "checkpoint": tmp_path / "run"}
+    climb(log_joint, best, data, LATENT, generator=rng(8), **options)
+    swapped = data[[1, 0, *range(2, NUM)]]
+    assert swapped.sum() == data.sum()
+    with pytest.raises(CheckpointError, match="it has data = "):
+        climb(log_joint, best, swapped, LATENT, generator=rng(8), **options)
+
+
 def test_model_evidence_is_the_same_in_chunks_and_by_every_method(digits):
     params = SMALL.init(keyed_generator("cpu", 3), 0.5, torch.float64)
     x = digits[:6]
@@ -251,6 +262,10 @@ def test_wrong_arguments_are_refused(digits):
         mcem(SMALL, digits, samples=500, binarisation="fresh")
     with pytest.raises(ValueError, match="evaluate_at between 0 and samples"):
         mcem(SMALL, digits, samples=500, evaluate_at=[1000])
+    with pytest.raises(ValueError, match="needs an estimate of the evidence: pass estimate="):
+        mcem(SMALL, digits, samples=500, evaluate_on={"test": digits})
+    with pytest.raises(TypeError, match="inference.mcem.fit: got an unexpected keyword argument 'beta'"):
+        mcem(SMALL, digits, samples=500, beta=2.0)
     with pytest.raises(ValueError, match="target_accept must lie between 0 and 1"):
         mcem(SMALL, digits, samples=500, target_accept=1.0)
     with pytest.raises(ValueError, match="updates, transitions and leapfrog_steps must be at least 1"):

@@ -15,8 +15,8 @@ from elbo.training import Adagrad, Adam, CheckpointError, load_checkpoint, save_
 from toytraining import data, train
 
 
-def rows(step, params):
-    return [{"step": step, "w": params["w"].sum().item()}]
+def rows(now):
+    return [{"step": now.steps, "w": now.params["w"].sum().item()}]
 
 
 @pytest.mark.parametrize("optimiser", [Adagrad(0.05), Adam(0.01)])

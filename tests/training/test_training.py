@@ -186,9 +186,11 @@ def test_the_noise_has_the_distribution_that_it_names(data):
 def test_recording_sees_the_parameters_of_its_step_and_does_not_disturb_them(data):
     seen = {}
 
-    def record(step, params):
-        seen[step] = {name: p.clone() for name, p in params.items()}
-        return [{"step": step}]
+    def record(now):
+        seen[now.steps] = {name: p.clone() for name, p in now.params.items()}
+        assert now.records == [{"step": step} for step in seen if step < now.steps]
+        assert len(now.losses) == (4 if now.steps == 70 else now.steps // 20)  # of whole blocks, and the last
+        return [{"step": now.steps}]
 
     recorded = train(data, start(1), [3], record=record, record_at=[0, 1, 25, 40, 70])
     assert [row["step"] for row in recorded.records] == [0, 1, 25, 40, 70]

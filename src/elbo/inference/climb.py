@@ -21,9 +21,16 @@ import torch
 from torch import Tensor
 
 from elbo.inference import hmc
-from elbo.training.checkpoint import CheckpointError, load_checkpoint, require_same_settings, save_checkpoint
-from elbo.training.optimisers import Adagrad, Adam
-from elbo.training.step import make_step
+from elbo.training import (
+    Adagrad,
+    Adam,
+    CheckpointError,
+    fingerprint,
+    load_checkpoint,
+    make_step,
+    require_same_settings,
+    save_checkpoint,
+)
 
 __all__ = ["Climb", "climb"]
 
@@ -190,8 +197,8 @@ def _describe(params, x, optimiser, batch_size, updates, transitions, leapfrog_s
         "transitions": transitions,
         "leapfrog_steps": leapfrog_steps,
         "target_accept": target_accept,
-        "data": [list(x.shape), float(x.double().sum())],
-        "start": {name: [list(p.shape), float(p.double().sum())] for name, p in params.items()},
+        "data": fingerprint(x),
+        "start": {name: fingerprint(param) for name, param in params.items()},
     }
 
 

@@ -2,7 +2,7 @@ r"""Can these draws be trusted? Split :math:`\hat R`, effective sample size and 
 
 Thin names over ``arviz_stats``, which implements Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021),
 "Rank-normalization, folding, and localization: an improved :math:`\hat R`". Draws are ``(chains, draws, dim)``, what
-:func:`elbo.inference.hmc.sample` returns.
+:func:`elbo.inference.hmc.fit` returns.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ minimise :math:`KL(\text{tilted}_n \| q)`, the inclusive direction, where variat
 :math:`KL(q \| p)`. That is a local matter: EP does not minimise :math:`KL(p \| q)`, need not converge, and its evidence
 is an estimate and not a bound.
 
-    run = run(probit_sites(design, labels), prior_mean, prior_cov, num_sites=len(labels), damping=0.5)
+    found = fit(probit_sites(design, labels), prior_mean, prior_cov, num_sites=len(labels), damping=0.5)
 
 Sources: Minka (2001), "Expectation propagation for approximate Bayesian inference"; Minka (2004), "Power EP"; Vehtari,
 Gelman et al. (2020), "Expectation propagation as a way of life", appendix A.1 (the parallel, damped updates); Rasmussen
@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from elbo.densities import LOG_2PI, mvn_log_prob
+from elbo.inference.names import former_name
 
 __all__ = [
     "Fit",
@@ -35,6 +36,7 @@ __all__ = [
     "linear_sites",
     "probit_sites",
     "quadrature_sites",
+    "fit",
     "run",
 ]
 
@@ -63,7 +65,7 @@ TiltedMoments = Callable[[Tensor, Tensor, float], Tilted]
 
 @dataclass(frozen=True)
 class Fit:
-    """What :func:`run` returns.
+    """What :func:`fit` returns.
 
     Attributes:
         mean, cov: the Gaussian approximation, ``(dim,)`` and ``(dim, dim)``.
@@ -89,7 +91,7 @@ class Fit:
         return int((eigenvalues[:, 0] < -1e-12 * eigenvalues.abs().amax()).sum())
 
 
-def run(
+def fit(
     tilted: TiltedMoments,
     prior_mean: Tensor,
     prior_cov: Tensor,
@@ -145,6 +147,9 @@ def run(
     mean, cov = _moments(_total(prior, sites))
     log_evidence = _log_evidence(tilted, prior, sites, power)
     return Fit(mean, cov, log_evidence, sites, change, skipped, converged)
+
+
+run = former_name(fit, "run")
 
 
 def cavities(prior: Sites, sites: Sites, power: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,21 +11,23 @@ log-variances; a dictionary without log-variances is a model with fixed weights,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from elbo.densities import gaussian_log_prob, standard_gaussian_kl
-from elbo.inference.aevb import Algorithm, Trained, aevb
+from elbo.inference.names import former_name
 from elbo.inference.sgvb import binarise, minibatch_bound, reparameterise, sgvb_b
-from elbo.inference.stack import Measure
+from elbo.inference.stack import Trained
+from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
 from elbo.training import Noise, keyed_generator
 
 __all__ = [
     "expected_bound",
+    "fit",
     "full_bound",
     "full_vb",
     "log_predictive",
@@ -171,65 +173,31 @@ def log_predictive(
         return torch.logsumexp(ratios, 0) - math.log(len(ratios))
 
 
-def full_vb(
-    model: VAE,
-    data: Any,
-    *,
-    samples: int,
-    batch_size: int = 100,
-    seeds: Sequence[int] = (0,),
-    std: float = 0.05,
-    optimiser: Literal["adagrad", "adam"] = "adagrad",
-    learning_rate: float | Sequence[float] | None = None,
-    init_scale: float | Literal["glorot"] = 0.1,
-    binarisation: Literal["grey", "threshold", "fixed", "fresh"] | None = None,
-    evaluate_on: Mapping[str, Any] | None = None,
-    evaluate_at: Sequence[int] | None = None,
-    measure: Measure | None = None,
-    block: int = 100,
-    device: str = "auto",
-    compile: bool | Literal["auto"] = "auto",
-    checkpoint: Any = None,
-    progress: Callable[[int, int, Tensor], None] | None = None,
-) -> Trained:
+@algorithm(without=["beta", "latent_dims"])
+def fit(model: VAE, data: Any, how: How, *, std: float = 0.05) -> Trained:
     r"""Train variational autoencoders with a posterior over the decoder's weights: algorithm 2, one draw a step (L = 1).
 
-    Arguments, result and errors are those of :func:`elbo.inference.aevb.aevb`, with the same start for a seed; all
-    members have the latent size of ``model``. The parameters of the result hold ``log_var.decoder.*`` as well.
+    Arguments, result and errors are those of :func:`elbo.inference.aevb.fit`, with the same start for a seed and without
+    ``beta``; all members have the latent size of ``model``. The parameters of the result hold ``log_var.decoder.*`` as
+    well.
 
     Args:
         std: standard deviation of every weight at the start; the paper does not name its own.
-        measure: as for :func:`aevb`; the default adds to the history ``expected_bound``, the bound averaged over
+        how: as for AEVB; the default ``measure`` adds to the history ``expected_bound``, the bound averaged over
             weights (16 draws, nats per datum), and ``weights_kl`` (nats). ``bound`` itself is that at the mean weights.
     """
-    count = len(data if isinstance(data, Tensor) else data.images)
 
-    def algorithm(stacked: VAE, widths: tuple[int, ...], fresh: bool) -> Algorithm:
-        loss, terms = objective(stacked, count, fresh)
-        size = sum(math.prod(shape) for name, shape in stacked.shapes.items() if name.startswith("decoder."))
-        noise = {"zeta": Noise("normal", (size,))}
-        return Algorithm("full variational Bayes", loss, terms, noise, {}, lambda start: uncertain(start, std))
+    def build(plan: Plan) -> Objective:
+        loss, terms = objective(plan.model, plan.count, plan.fresh)
+        size = sum(math.prod(shape) for name, shape in plan.model.shapes.items() if name.startswith("decoder."))
+        settings = {"algorithm": "full variational Bayes", "estimator": "B", "weight_prior": True} | plan.settings
+        noise = plan.noise() | {"zeta": Noise("normal", (size,))}
+        return Objective(loss, terms, noise, start=lambda start: uncertain(start, std), settings=settings)
 
-    return aevb(
-        model,
-        data,
-        samples=samples,
-        batch_size=batch_size,
-        seeds=seeds,
-        optimiser=optimiser,
-        learning_rate=learning_rate,
-        init_scale=init_scale,
-        binarisation=binarisation,
-        evaluate_on=evaluate_on,
-        evaluate_at=evaluate_at,
-        measure=measure or _measure,
-        block=block,
-        device=device,
-        compile=compile,
-        checkpoint=checkpoint,
-        progress=progress,
-        algorithm=algorithm,
-    )
+    return train(model, data, build, how if how.measure else replace(how, measure=_measure))
+
+
+full_vb = former_name(fit, "full_vb")
 
 
 def _measure(model: VAE, params: Params, images: Tensor) -> dict[str, float]:

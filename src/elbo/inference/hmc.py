@@ -5,7 +5,7 @@ family loses. A target is one function ``log_prob(z)``, ``(chains, dim) -> (chai
 and differentiable by autograd; chains never mix, so each may have a target of its own (one chain a data point, or one
 chain a simulated data set).
 
-    run = sample(log_prob, initial, draws=500, warmup=300, leapfrog_steps=10, generator=generator)
+    run = fit(log_prob, initial, draws=500, warmup=300, leapfrog_steps=10, generator=generator)
 
 Sources: Duane, Kennedy, Pendleton & Roweth (1987); Neal (2011), "MCMC using Hamiltonian dynamics", section 5.2
 (leapfrog) and 5.3 (acceptance); Hoffman & Gelman (2014), section 3.2 (dual averaging of the step size).
@@ -21,6 +21,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from elbo.inference.names import former_name
+
 __all__ = [
     "Chain",
     "Draws",
@@ -28,6 +30,7 @@ __all__ = [
     "Transition",
     "adapt",
     "leapfrog",
+    "fit",
     "sample",
     "start",
     "start_adaptation",
@@ -73,7 +76,7 @@ class StepSize(NamedTuple):
 
 @dataclass(frozen=True)
 class Draws:
-    """What :func:`sample` returns; ``chains`` lead every array, as the diagnostics expect.
+    """What :func:`fit` returns; ``chains`` lead every array, as the diagnostics expect.
 
     Attributes:
         z: ``(chains, draws, dim)``.
@@ -197,7 +200,7 @@ def adapt(state: StepSize, accept_prob: Tensor, target_accept: float) -> StepSiz
     return StepSize(log_step, decay * log_step + (1 - decay) * state.log_average, error, state.shrink, count)
 
 
-def sample(
+def fit(
     log_prob: LogProb,
     initial: Tensor,
     *,
@@ -255,6 +258,9 @@ def sample(
         kept[:, index], log_probs[:, index] = state.z, state.log_prob
     gradients = (warmup + draws * thin) * leapfrog_steps
     return Draws(kept, log_probs, accepts, frozen, divergences, gradients, state)
+
+
+sample = former_name(fit, "sample")
 
 
 def _evaluate(log_prob: LogProb, z: Tensor) -> Chain:

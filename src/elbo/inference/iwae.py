@@ -3,25 +3,25 @@ r"""Importance-weighted autoencoders (Burda, Grosse & Salakhutdinov, 2016): AEVB
 .. math:: L_k(x) = E_{z_1 \ldots z_k \sim q_\phi(z|x)} \log \frac1k \sum_{l=1}^{k} \frac{p_\theta(x, z_l)}{q_\phi(z_l|x)}
 
 With one draw it is the evidence lower bound by estimator A; it never falls with k and never exceeds log p(x). It shares
-everything but the loss with :func:`elbo.inference.aevb.aevb`.
+everything but the loss with :mod:`elbo.inference.aevb`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from elbo.densities import gaussian_log_prob
-from elbo.inference.aevb import Algorithm, Trained, aevb
+from elbo.inference.names import former_name
 from elbo.inference.sgvb import binarise, log_weight_prior, minibatch_bound, reparameterise
+from elbo.inference.stack import Trained
+from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
-from elbo.training import Adagrad, Adam, Noise
 
-__all__ = ["iwae", "iwae_bound", "log_weights", "objective"]
+__all__ = ["fit", "iwae", "iwae_bound", "log_weights", "objective"]
 
 
 def log_weights(model: VAE, params: Params, x: Tensor, eps: Tensor, active: Tensor | float = 1.0) -> Tensor:
@@ -76,67 +76,29 @@ def objective(model: VAE, count: int, weight_prior: bool = True, fresh: bool = F
     return loss, terms
 
 
-def iwae(
-    model: VAE,
-    data: Any,
-    *,
-    samples: int,
-    draws: int = 5,
-    batch_size: int = 100,
-    seeds: Sequence[int] = (0,),
-    latent_dims: Sequence[int] | None = None,
-    weight_prior: bool = False,
-    optimiser: Literal["adagrad", "adam"] | Adagrad | Adam = "adam",
-    learning_rate: float | Sequence[float] | None = None,
-    init_scale: float | Literal["glorot"] = "glorot",
-    binarisation: Literal["grey", "threshold", "fixed", "fresh"] | None = None,
-    evaluate_on: Mapping[str, Any] | None = None,
-    evaluate_at: Sequence[int] | None = None,
-    block: int = 100,
-    device: str = "auto",
-    compile: bool | Literal["auto"] = "auto",
-    checkpoint: Any = None,
-    progress: Callable[[int, int, Tensor], None] | None = None,
-) -> Trained:
+@algorithm(without=["beta"], optimiser="adam", init_scale="glorot")
+def fit(model: VAE, data: Any, how: How, *, draws: int = 5, weight_prior: bool = False) -> Trained:
     """Train autoencoders by the importance-weighted bound of ``draws`` codes, on a stack of models at once.
 
-    Arguments, result and errors are those of :func:`elbo.inference.aevb.aevb`; the defaults are those of Burda et al.
-    (2016) where they differ from Kingma & Welling (2013): Adam, Glorot's start, no prior on the weights. ``draws=1``
-    trains the variational autoencoder by estimator A. The history holds the bound of one draw whatever ``draws``, so
-    that runs compare; it says how far the encoder is from the posterior as well as how good the model is, and only an
-    estimate of the evidence (:func:`elbo.estimators.marginal_likelihood.importance`) tells the two apart.
+    Arguments, result and errors are those of :func:`elbo.inference.aevb.fit`, without ``beta``; the defaults are those
+    of Burda et al. (2016) where they differ from Kingma & Welling (2013): Adam, Glorot's start, no prior on the
+    weights. ``draws=1`` trains the variational autoencoder by estimator A. The history holds the bound of one draw
+    whatever ``draws``, so that runs compare; it says how far the encoder is from the posterior as well as how good the
+    model is, and only an estimate of the evidence (:func:`elbo.estimators.marginal_likelihood.importance`) tells the
+    two apart.
 
     Raises:
         ValueError: also where ``draws`` is below one.
     """
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}")
-    count = len(data if isinstance(data, Tensor) else data.images)
 
-    def algorithm(stacked: VAE, widths: tuple[int, ...], fresh: bool) -> Algorithm:
-        loss, terms = objective(stacked, count, weight_prior, fresh)
-        noise = {"eps": Noise("normal", (draws, batch_size, stacked.latent_dim), widths)}
-        active = torch.arange(stacked.latent_dim) < torch.tensor(widths)[:, None]  # (members, latent)
-        return Algorithm(f"iwae of {draws}", loss, terms, noise, {"active": active.double()})
+    def build(plan: Plan) -> Objective:
+        loss, terms = objective(plan.model, plan.count, weight_prior, plan.fresh)
+        settings = {"algorithm": f"iwae of {draws}", "estimator": "B", "weight_prior": weight_prior}
+        return Objective(loss, terms, plan.noise(draws), {"active": plan.active}, settings=settings | plan.settings)
 
-    return aevb(
-        model,
-        data,
-        samples=samples,
-        batch_size=batch_size,
-        seeds=seeds,
-        latent_dims=latent_dims,
-        weight_prior=weight_prior,
-        optimiser=optimiser,
-        learning_rate=learning_rate,
-        init_scale=init_scale,
-        binarisation=binarisation,
-        evaluate_on=evaluate_on,
-        evaluate_at=evaluate_at,
-        block=block,
-        device=device,
-        compile=compile,
-        checkpoint=checkpoint,
-        progress=progress,
-        algorithm=algorithm,
-    )
+    return train(model, data, build, how)
+
+
+iwae = former_name(fit, "iwae")

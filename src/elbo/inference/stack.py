@@ -1,16 +1,17 @@
-"""What the algorithms that train stacks of autoencoders share: images in, members, their start, and their evaluation.
+"""Stacks of autoencoders: images in, members, their start, their evaluation, and what comes out of training.
 
-:mod:`elbo.inference.aevb` (and through it wake-sleep) and :mod:`elbo.inference.mcem` use these, so that the same seed
-means the same start, the same held-out pictures and the same evaluation noise for all of them.
+:mod:`elbo.inference.train` uses these for every algorithm, so that the same seed means the same start, the same
+held-out pictures and the same evaluation noise for all of them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -18,16 +19,60 @@ from elbo.inference.sgvb import binarise, estimate_bound
 from elbo.models.vae import VAE, Params
 from elbo.training import keyed_generator
 
-__all__ = ["BINARISATIONS", "Measure", "evaluate", "images", "members", "splits", "start"]
+__all__ = ["BINARISATIONS", "HISTORY", "Measure", "Trained", "evaluate", "images", "members", "splits", "start"]
 
 BINARISATIONS = ("grey", "threshold", "fixed", "fresh")
 
 Measure = Callable[[VAE, Params, Tensor], Mapping[str, float]]
 """More to measure of one model than its bound: shapes, parameters and the images of a split to named numbers."""
 
+HISTORY = ["seed", "latent_dim", "beta", "samples", "split", "bound", "se"]
+"""The first columns of every history."""
 
-def images(data: Any, binarisation: str | None, model: VAE, device: torch.device) -> tuple[Tensor, bool]:
+
+@dataclass(frozen=True)
+class Trained:
+    """Trained models and how their bound grew.
+
+    Attributes:
+        model: shapes of the widest model of the stack.
+        params: ``(members, ...)`` each; a member with fewer latents is padded with zeros (use :meth:`member`).
+        seeds, latent_dims, betas: one for each member.
+        history: tidy, one row a member, split and number of samples seen: ``seed, latent_dim, beta, samples, split``,
+            ``bound`` (nats per datum, estimator B, beta = 1) and ``se``, the standard error of that mean over the data
+            of the split; then whatever was measured beside it.
+        losses: ``(blocks, members)``, mean training loss of each block of steps, nats per datum.
+        device: where it ran, ``"cpu"`` or ``"cuda"``.
+        compiled: whether the step was compiled.
+    """
+
+    model: VAE
+    params: Params
+    seeds: tuple[int, ...]
+    latent_dims: tuple[int, ...]
+    betas: tuple[float, ...]
+    history: pd.DataFrame
+    losses: Tensor
+    device: str
+    compiled: bool
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def member_model(self, member: int) -> VAE:
+        """The shapes of one member."""
+        return replace(self.model, latent_dim=self.latent_dims[member])
+
+    def member(self, member: int) -> Params:
+        """The parameters of one member, without padding: what :meth:`member_model` takes."""
+        params = {name: param[member] for name, param in self.params.items()}
+        return self.model.resize(params, self.latent_dims[member])
+
+
+def images(data: Any, binarisation: str | None, model: VAE, device: torch.device) -> tuple[Any, bool]:
     """The images of a data set or tensor on the device, ``(N, data_dim)``, and whether they are to be binarised afresh.
+
+    What has no ``images`` but gives them by ``data[index]`` is taken as it is.
 
     Args:
         binarisation: one of :data:`BINARISATIONS`; ``None`` asks the data set, and takes a plain tensor as it is.
@@ -35,16 +80,17 @@ def images(data: Any, binarisation: str | None, model: VAE, device: torch.device
     Raises:
         ValueError: another binarisation, or images that the model cannot take.
     """
-    found = data if isinstance(data, Tensor) else data.images
+    found = data if isinstance(data, Tensor) else getattr(data, "images", data)
     binarisation = binarisation or getattr(data, "binarisation", "grey")
     if binarisation not in BINARISATIONS:
         raise ValueError(f"binarisation must be one of {', '.join(BINARISATIONS)}; got {binarisation!r}")
-    if found.dim() != 2 or found.shape[1] != model.data_dim or not found.is_floating_point():
+    seen = found if isinstance(found, Tensor) else found[:1]
+    if seen.dim() != 2 or seen.shape[1] != model.data_dim or not seen.is_floating_point():
         raise ValueError(
-            f"images must be floating point of shape (N, {model.data_dim}), the model's data_dim; got {found.dtype} "
-            f"of shape {tuple(found.shape)}"
+            f"images must be floating point of shape (N, {model.data_dim}), the model's data_dim; got {seen.dtype} "
+            f"of shape {tuple(seen.shape)}"
         )
-    return found.to(device).contiguous(), binarisation == "fresh"
+    return found.to(device).contiguous() if found is seen else found, binarisation == "fresh"
 
 
 def members(**columns: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -10,19 +10,20 @@ smaller than ``N`` keeps it from remembering the data.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from elbo.densities import gaussian_log_prob
-from elbo.inference.aevb import Algorithm, Trained, aevb
+from elbo.inference.names import former_name
 from elbo.inference.sgvb import binarise, minibatch_bound, reparameterise
+from elbo.inference.stack import Trained
+from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
-from elbo.training import Adam, keyed_generator
+from elbo.training import keyed_generator
 
-__all__ = ["PSEUDO_INPUTS", "bound", "log_vamp_prior", "objective", "pseudo_inputs", "vampprior"]
+__all__ = ["PSEUDO_INPUTS", "bound", "fit", "log_vamp_prior", "objective", "pseudo_inputs", "vampprior"]
 
 PSEUDO_INPUTS = "prior.inputs"
 """Name of the prior's own parameter: logits of the made-up inputs, ``(components, data_dim)``."""
@@ -81,55 +82,40 @@ def objective(model: VAE, count: int, fresh: bool = False):
     return loss, terms
 
 
-def vampprior(
-    model: VAE,
-    data: Any,
-    *,
-    samples: int,
-    components: int,
-    batch_size: int = 100,
-    seeds: Sequence[int] = (0,),
-    learning_rate: float = 1e-3,
-    **settings: Any,
-) -> Trained:
-    """Train encoder, decoder and prior together by Adam, on a stack of models of one size of code.
+@algorithm(without=["beta", "latent_dims"], optimiser="adam")
+def fit(model: VAE, data: Any, how: How, *, components: int) -> Trained:
+    """Train encoder, decoder and prior together, on a stack of models of one size of code.
 
-    The made-up inputs start at training images, drawn from the seed of each model and faded towards grey.
+    The made-up inputs start at training images, drawn from the seed of each model and faded towards grey. Arguments are
+    those of :func:`elbo.inference.aevb.fit`, without ``beta`` and ``latent_dims``.
 
     Args:
-        model, data, samples, batch_size, seeds: as :func:`elbo.inference.aevb.aevb` takes them.
         components: how many made-up inputs, K.
-        settings: what else :func:`elbo.inference.aevb.aevb` takes (``device``, ``block``, ``init_scale``, ...).
 
     Returns:
-        As :func:`elbo.inference.aevb.aevb`; ``params`` holds :data:`PSEUDO_INPUTS` too. The history's bound is that
+        As :func:`elbo.inference.aevb.fit`; ``params`` holds :data:`PSEUDO_INPUTS` too. The history's bound is that
         under N(0, I), which this model was not trained for: measure with :func:`bound`.
 
     Raises:
-        ValueError: no component, more components than data, or what :func:`elbo.inference.aevb.aevb` refuses.
+        ValueError: no component, more components than data, or what :func:`elbo.inference.aevb.fit` refuses.
     """
-    images = data if isinstance(data, Tensor) else data.images
-    if not 1 <= components <= len(images):
-        raise ValueError(f"components must lie between 1 and the {len(images)} images to start from, got {components}")
 
-    def start(params: Params) -> Params:
+    def build(plan: Plan) -> Objective:
+        count = plan.count
+        if not 1 <= components <= count:
+            raise ValueError(f"components must lie between 1 and the {count} images to start from, got {components}")
+        loss, terms = objective(plan.model, count, plan.fresh)
+        settings = {"algorithm": f"VampPrior of {components}", "estimator": "B", "weight_prior": False} | plan.settings
+        return Objective(loss, terms, plan.noise(), start=lambda params: start(params, plan), settings=settings)
+
+    def start(params: Params, plan: Plan) -> Params:
         like = next(iter(params.values()))
-        rows = [keyed_generator(torch.device("cpu"), seed, "pseudo-inputs") for seed in seeds]
-        chosen = [images[torch.randperm(len(images), generator=each)[:components].to(images.device)] for each in rows]
-        return params | {PSEUDO_INPUTS: torch.logit(0.5 + FADED * (torch.stack(chosen) - 0.5)).to(like)}
+        rows = [keyed_generator(torch.device("cpu"), seed, "pseudo-inputs") for seed in plan.seeds]
+        drawn = [torch.randperm(plan.count, generator=each)[:components] for each in rows]
+        chosen = torch.stack([plan.data[index.to(like.device)] for index in drawn])  # (members, components, pixels)
+        return params | {PSEUDO_INPUTS: torch.logit(0.5 + FADED * (chosen - 0.5)).to(like)}
 
-    def algorithm(stacked: VAE, widths: tuple[int, ...], fresh: bool) -> Algorithm:
-        loss, terms = objective(stacked, len(images), fresh)
-        return Algorithm(f"VampPrior of {components}", loss, terms, {}, {}, start)
+    return train(model, data, build, how)
 
-    return aevb(
-        model,
-        data,
-        samples=samples,
-        batch_size=batch_size,
-        seeds=seeds,
-        weight_prior=False,
-        optimiser=Adam(learning_rate),
-        algorithm=algorithm,
-        **settings,
-    )
+
+vampprior = former_name(fit, "vampprior")

@@ -13,20 +13,19 @@ the two phases together follow no single objective.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from elbo.densities import LOG_2PI, gaussian_log_prob
-from elbo.inference.aevb import Algorithm, Trained, aevb
+from elbo.inference.names import former_name
 from elbo.inference.sgvb import binarise, log_weight_prior, minibatch_bound, reparameterise
-from elbo.inference.stack import Measure
+from elbo.inference.stack import Trained
+from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
 from elbo.training import Noise
 
-__all__ = ["dream", "objective", "sleep", "wake", "wake_sleep"]
+__all__ = ["dream", "fit", "objective", "sleep", "wake", "wake_sleep"]
 
 
 def wake(model: VAE, params: Params, x: Tensor, eps: Tensor) -> Tensor:
@@ -97,66 +96,27 @@ def objective(model: VAE, count: int, weight_prior: bool = True, fresh: bool = F
     return loss, terms
 
 
-def wake_sleep(
-    model: VAE,
-    data: Any,
-    *,
-    samples: int,
-    batch_size: int = 100,
-    seeds: Sequence[int] = (0,),
-    latent_dims: Sequence[int] | None = None,
-    weight_prior: bool = True,
-    optimiser: Literal["adagrad", "adam"] = "adagrad",
-    learning_rate: float | Sequence[float] | None = None,
-    init_scale: float | Literal["glorot"] = 0.1,
-    binarisation: Literal["grey", "threshold", "fixed", "fresh"] | None = None,
-    evaluate_on: Mapping[str, Any] | None = None,
-    evaluate_at: Sequence[int] | None = None,
-    measure: Measure | None = None,
-    block: int = 100,
-    device: str = "auto",
-    compile: bool | Literal["auto"] = "auto",
-    checkpoint: Any = None,
-    progress: Callable[[int, int, Tensor], None] | None = None,
-) -> Trained:
+@algorithm(without=["beta"])
+def fit(model: VAE, data: Any, how: How, *, weight_prior: bool = True) -> Trained:
     """Train variational autoencoders by wake-sleep, on a stack of models at once; everything else as in AEVB.
 
-    Arguments, result and errors are those of :func:`elbo.inference.aevb.aevb`: the same start for a seed, as many
-    dreams as data in a step, one update of all parameters for both phases, and a history of the same bound.
-    ``samples`` counts data, not dreams. A step costs one more pass through the encoder, and one through the decoder
-    without gradients.
+    Arguments, result and errors are those of :func:`elbo.inference.aevb.fit`, without ``beta``: the same start for a
+    seed, as many dreams as data in a step, one update of all parameters for both phases, and a history of the same
+    bound. ``samples`` counts data, not dreams. A step costs one more pass through the encoder, and one through the
+    decoder without gradients.
     """
-    count = len(data if isinstance(data, Tensor) else data.images)
 
-    def algorithm(stacked: VAE, widths: tuple[int, ...], fresh: bool) -> Algorithm:
-        loss, terms = objective(stacked, count, weight_prior, fresh)
-        kind = "uniform" if stacked.likelihood == "bernoulli" else "normal"
-        noise = {
-            "codes": Noise("normal", (batch_size, stacked.latent_dim), widths),
-            "pixels": Noise(kind, (batch_size, stacked.data_dim)),
+    def build(plan: Plan) -> Objective:
+        loss, terms = objective(plan.model, plan.count, weight_prior, plan.fresh)
+        kind = "uniform" if plan.model.likelihood == "bernoulli" else "normal"
+        dreams = {
+            "codes": Noise("normal", (how.batch_size, plan.model.latent_dim), plan.latent_dims),
+            "pixels": Noise(kind, (how.batch_size, plan.model.data_dim)),
         }
-        active = torch.arange(stacked.latent_dim) < torch.tensor(widths)[:, None]  # (members, latent)
-        return Algorithm("wake-sleep", loss, terms, noise, {"active": active.double()})
+        settings = {"algorithm": "wake-sleep", "estimator": "B", "weight_prior": weight_prior} | plan.settings
+        return Objective(loss, terms, plan.noise() | dreams, {"active": plan.active}, settings=settings)
 
-    return aevb(
-        model,
-        data,
-        samples=samples,
-        batch_size=batch_size,
-        seeds=seeds,
-        latent_dims=latent_dims,
-        weight_prior=weight_prior,
-        optimiser=optimiser,
-        learning_rate=learning_rate,
-        init_scale=init_scale,
-        binarisation=binarisation,
-        evaluate_on=evaluate_on,
-        evaluate_at=evaluate_at,
-        measure=measure,
-        block=block,
-        device=device,
-        compile=compile,
-        checkpoint=checkpoint,
-        progress=progress,
-        algorithm=algorithm,
-    )
+    return train(model, data, build, how)
+
+
+wake_sleep = former_name(fit, "wake_sleep")

@@ -2,9 +2,11 @@
 
 from elbo.devices import resolve_device
 from elbo.training.blocks import Block, Noise, keyed_generator
-from elbo.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from elbo.training.checkpoint import CheckpointError, load_checkpoint, require_same_settings, save_checkpoint
 from elbo.training.loop import Fitted, fit
 from elbo.training.optimisers import Adagrad, Adam, make_optimiser
+from elbo.training.resume import fingerprint
+from elbo.training.step import make_step
 
 __all__ = [
     "Adagrad",
@@ -13,10 +15,13 @@ __all__ = [
     "CheckpointError",
     "Fitted",
     "Noise",
+    "fingerprint",
     "fit",
     "keyed_generator",
     "load_checkpoint",
     "make_optimiser",
+    "make_step",
+    "require_same_settings",
     "resolve_device",
     "save_checkpoint",
 ]

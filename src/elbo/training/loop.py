@@ -27,17 +27,16 @@ __all__ = ["Fitted", "fit"]
 
 Params = dict[str, Tensor]
 Progress = Callable[[int, int, Tensor], None]
-Record = Callable[[int, Params], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What :func:`fit` returns.
+    """What :func:`fit` returns, and what it shows to ``record`` on the way.
 
     Attributes:
-        params: the trained stack, ``(members, ...)`` each.
+        params: the stack, ``(members, ...)`` each.
         records: what ``record`` returned, in order, those of a run that was resumed included.
-        losses: ``(blocks, members)``, mean loss over each block of steps.
+        losses: ``(blocks, members)``, mean loss over each block of steps that is done.
         steps: how many steps the parameters have seen.
         resumed_at: the step that a checkpoint brought, 0 without one.
         compiled: whether the step was compiled.
@@ -49,6 +48,9 @@ class Fitted:
     steps: int
     resumed_at: int
     compiled: bool
+
+
+Record = Callable[[Fitted], list[dict[str, Any]]]
 
 
 @torch.no_grad()
@@ -89,7 +91,8 @@ def fit(
         optimiser: :class:`Adagrad` or :class:`Adam`.
         block: how many steps are drawn at once. Part of the result, as it decides the random streams.
         terms: the loss as named summands, same arguments; asked only when it is not finite, to say which one broke.
-        record: ``record(steps, params) -> rows``, called after the numbers of steps in ``record_at`` (0 is the start).
+        record: ``record(fitted) -> rows``, called with the run as it is after the numbers of steps in ``record_at`` (0
+            is the start); its parameters are changed by the next step.
         compile: ``True`` compiles the whole step, ``"auto"`` when the run is long; without a compiler a sentence, then
             eager.
         checkpoint: a file to resume from, and to write every ``checkpoint_seconds`` at the end of a block. A resumed
@@ -110,8 +113,13 @@ def fit(
     first, records, losses = resume(run, checkpoint, config, steps)
     advance, compiled = advancer(run, loss, optimiser, wants_compile(compile, steps - first * block), first)
     saved = time.monotonic()
+
+    def so_far(done: int) -> Fitted:
+        blocks = torch.stack(losses) if losses else torch.zeros(0, len(seeds))
+        return Fitted(run.params, list(records), blocks, done, first * block, compiled)
+
     if record and first == 0 and 0 in record_at:
-        records += record(0, run.params)
+        records += record(so_far(0))
     for number in range(first, math.ceil(steps / block)):
         start, stop = number * block, min((number + 1) * block, steps)
         run.begin(number)
@@ -121,17 +129,17 @@ def fit(
             if not run.is_finite(pause - start):
                 raise FloatingPointError(explain(run, loss, terms, optimiser, pause - start, start))
             done = pause
-            if record and pause in record_at:
-                records += record(pause, run.params)
-        losses.append(run.losses[: stop - start].mean(0).cpu())
+            if done == stop:
+                losses.append(run.losses[: stop - start].mean(0).cpu())
+            if record and done in record_at:
+                records += record(so_far(done))
         whole = stop == start + block
         if checkpoint and whole and (stop == steps or time.monotonic() - saved >= checkpoint_seconds):
             save(run, checkpoint, config, number + 1, records, losses, compiled)
             saved = time.monotonic()
         if progress:
             progress(stop, steps, losses[-1])
-    blocks = torch.stack(losses) if losses else torch.zeros(0, len(seeds))
-    return Fitted(run.params, records, blocks, steps, first * block, compiled)
+    return so_far(steps)
 
 
 def _check(params, data, seeds, steps, batch_size, block, record_at, optimiser) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from elbo.training.checkpoint import CheckpointError, load_checkpoint, require_same_settings, save_checkpoint
 from elbo.training.run import Run
 
-__all__ = ["describe", "resume", "save"]
+__all__ = ["describe", "fingerprint", "resume", "save"]
 
 
 def describe(run: Run, optimiser: Any, record_at, settings: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +73,11 @@ def resume(
 def _up_to(config: dict[str, Any], blocks: int) -> dict[str, Any]:
     """The settings that decided the first blocks: a longer run may record at more places later."""
     return config | {"record_at": [at for at in config["record_at"] if at <= blocks * config["block"]]}
+
+
+def fingerprint(tensor: Tensor) -> str:
+    """The first 64 bits of the sha256 of a tensor's shape, type and values in order, for a checkpoint's settings."""
+    return f"{tuple(tensor.shape)} {tensor.dtype} {_digest(tensor.flatten())}"
 
 
 def _digest(tensor: Tensor) -> str:

@@ -45,7 +45,7 @@ def gelfand_dey(
         log_joint: ``(chains, batch, D) -> (chains, batch)`` nats, differentiable.
         initial: ``(chains, batch, D)``, where the chains start; their device and precision are those of the run.
         draws: for each chain, to fit and again to average; at least 4.
-        warmup, leapfrog_steps, target_accept, thin: as :func:`elbo.inference.hmc.sample` takes them; every chain tunes
+        warmup, leapfrog_steps, target_accept, thin: as :func:`elbo.inference.hmc.fit` takes them; every chain tunes
             a step size of its own. The paper uses 4 leapfrogs and 50 draws.
         mass: cut ``q`` to the ellipsoid that holds this much of it, say 0.9 (Geweke, 1999): its weights are bounded on
             the tails that break the untruncated one. ``None``: the Gaussian itself, as in the paper.
@@ -128,7 +128,7 @@ def _posterior(log_joint, initial, draws, warmup, generator, leapfrog_steps, tar
     def log_prob(flat: Tensor) -> Tensor:
         return log_joint(flat.view(initial.shape)).flatten()
 
-    return hmc.sample(
+    return hmc.fit(
         log_prob,
         initial.flatten(0, 1),
         draws=draws,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import pandas as pd
 import torch
 from torch import Tensor
 
 from elbo.data import Sprites
 from elbo.devices import resolve_device
 from elbo.experiments.higgins_2017.baselines import subgrid
-from elbo.inference.aevb import Trained, objective
+from elbo.inference.aevb import objective
+from elbo.inference.stack import Trained
+from elbo.inference.train import How, Objective, Plan, train
 from elbo.models.vae import VAE, Params
-from elbo.training import Noise, fit, keyed_generator, make_optimiser
+from elbo.training import keyed_generator
 
 __all__ = ["Models", "SmallSprites", "beta_norm", "small_sprites", "train_models"]
 
@@ -198,48 +198,30 @@ def train_models(
         raise ValueError("nothing to train: betas, latent_dims and seeds need one value each at least")
     weights, sizes, starts = zip(*sweep)
     pixels = sprites.side**2
-    shapes = VAE(
-        pixels, hidden, max(sizes), activation="relu", decoder_activation="tanh", encoder_layers=2, decoder_layers=3
-    )
-    loss, terms = objective(shapes, len(sprites), weight_prior=False)
-    own = tuple(beta * pixels / PIXELS for beta in weights)
+    shapes = VAE(pixels, hidden, activation="relu", decoder_activation="tanh", encoder_layers=2, decoder_layers=3)
 
-    def gather(params: Params, history: list, losses: Tensor, compiled: bool) -> Models:
-        table = pd.DataFrame(history)
-        trained = Trained(shapes, params, starts, sizes, own, table, losses, sprites.device.type, compiled)
+    def build(plan: Plan) -> Objective:
+        loss, terms = objective(plan.model, plan.count, weight_prior=False)
+        return Objective(loss, terms, plan.noise(), settings={"side": sprites.side})
+
+    def models(trained: Trained) -> Models:
         return Models(sprites, trained, tuple(float(beta) for beta in weights), INIT)
 
-    def measure(step: int, params: Params) -> list[dict]:
-        rows = record(gather(params, [], torch.zeros(0, len(sweep)), False))
-        return [{"samples": step * batch_size} | row for row in rows.to_dict("records")]
-
-    fitted = fit(
-        loss,
-        _start(shapes, sweep, sprites.device),
-        sprites,
-        seeds=starts,
-        steps=math.ceil(samples / batch_size),
+    how = How(
+        samples=samples,
         batch_size=batch_size,
-        noise={"eps": Noise("normal", (batch_size, shapes.latent_dim), sizes)},
-        scalars={"beta": torch.tensor(own, dtype=torch.float64)},
-        optimiser=make_optimiser(optimiser, learning_rate),
-        terms=terms,
-        record=measure if record else None,
-        record_at=sorted({math.ceil(at / batch_size) for at in record_at}) if record else (),
+        seeds=starts,
+        latent_dims=sizes,
+        beta=[beta * pixels / PIXELS for beta in weights],
+        optimiser=optimiser,
+        learning_rate=learning_rate,
+        init_scale=INIT,
+        snapshot=(lambda trained: record(models(trained))) if record else None,
+        snapshot_at=tuple(record_at) if record else (),
+        device=sprites.device.type,
         compile=compile,
         checkpoint=checkpoint,
         checkpoint_seconds=checkpoint_seconds,
-        settings={"model": repr(shapes), "side": sprites.side},
         progress=progress,
     )
-    return gather(fitted.params, fitted.records, fitted.losses, fitted.compiled)
-
-
-def _start(shapes: VAE, sweep: Sequence[tuple], device: torch.device) -> Params:
-    """Starting values: every member drawn at its own size from its own seed, then padded to the widest."""
-    drawn = []
-    for _, size, seed in sweep:
-        member = replace(shapes, latent_dim=size)
-        params = member.init(keyed_generator(device, seed, "start"), INIT)
-        drawn.append(member.resize(params, shapes.latent_dim))
-    return {name: torch.stack([params[name] for params in drawn]) for name in drawn[0]}
+    return models(train(shapes, sprites, build, how))

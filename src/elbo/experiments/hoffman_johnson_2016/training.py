@@ -4,16 +4,15 @@ training.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from elbo.data import load
-from elbo.inference.aevb import Trained, aevb
+from elbo.inference import aevb
+from elbo.inference.stack import Trained
 from elbo.models.vae import VAE, Params
 
 __all__ = ["Runs", "evaluation_epochs", "train_models"]
@@ -84,42 +83,39 @@ def train_models(
     """Train one autoencoder for each size of code and seed, with AEVB and Adam on binary images; keep ``ages`` moments.
 
     Pixels are drawn once from the grey levels (``binarise="fixed"``): the aggregated posterior is a mixture over
-    ``N`` given images. There is no prior on the weights. An interrupted and resumed run is bit-identical, so the
-    early moments are those of the same training.
+    ``N`` given images. There is no prior on the weights. All ages are moments of one training.
 
     Raises:
-        ValueError: as :func:`elbo.inference.aevb.aevb`.
+        ValueError: as :func:`elbo.inference.aevb.fit`.
     """
     train = load(data, split=split, binarise="fixed")
     held_out = load(data, split="test", binarise="fixed")
     stack = [(dim, seed) for dim in latent_dims for seed in seeds]
     block = 20
     steps = evaluation_epochs(max(1, round(epochs * len(train) / batch_size / block)), ages)
-    trained = []
-    with tempfile.TemporaryDirectory() as folder:
-        for blocks in steps:
-            trained.append(
-                aevb(
-                    VAE(train.images.shape[1], hidden=hidden),
-                    train,
-                    samples=blocks * block * batch_size,
-                    batch_size=batch_size,
-                    seeds=[seed for _, seed in stack],
-                    latent_dims=[dim for dim, _ in stack],
-                    weight_prior=False,
-                    optimiser="adam",
-                    learning_rate=learning_rate,
-                    block=block,
-                    device=device,
-                    compile=False,
-                    checkpoint=Path(folder) / "stack",
-                )
-            )
+    moments = [blocks * block * batch_size for blocks in steps]
+    trained: list[Trained] = []
+    aevb.fit(
+        VAE(train.images.shape[1], hidden=hidden),
+        train,
+        samples=moments[-1],
+        batch_size=batch_size,
+        seeds=[seed for _, seed in stack],
+        latent_dims=[dim for dim, _ in stack],
+        weight_prior=False,
+        optimiser="adam",
+        learning_rate=learning_rate,
+        block=block,
+        device=device,
+        compile=False,
+        snapshot=trained.append,
+        snapshot_at=moments,
+    )
     device = next(iter(trained[-1].params.values())).device
     return Runs(
         train.images.to(device),
         held_out.images.to(device),
-        tuple(blocks * block * batch_size / len(train) for blocks in steps),
+        tuple(moment / len(train) for moment in moments),
         tuple(trained),
     )
 

@@ -32,7 +32,7 @@ def divergences(model: VAE, params: Params, images: Tensor) -> tuple[Tensor, Ten
 
 
 def latent_use(model: VAE, params: Params, images: Tensor) -> dict[str, float]:
-    """What :func:`elbo.inference.aevb.aevb` takes as ``measure``: how much of its code one model uses.
+    """What :func:`elbo.inference.aevb.fit` takes as ``measure``: how much of its code one model uses.
 
     Returns:
         ``active`` (latents whose posterior mean varies by more than :data:`ACTIVE` over the images), ``active_kl``
@@ -82,7 +82,7 @@ def use_of_latents(trained: Trained) -> pd.DataFrame:
     """How the code is used, at the end latent by latent and in numbers over training.
 
     Args:
-        trained: by :func:`elbo.inference.aevb.aevb` with ``measure=latent_use`` and a test split.
+        trained: by :func:`elbo.inference.aevb.fit` with ``measure=latent_use`` and a test split.
 
     Returns:
         Rows of two kinds, means over seeds with their standard errors ``..._se`` (missing for one seed), all on test

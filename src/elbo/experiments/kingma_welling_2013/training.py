@@ -28,7 +28,7 @@ class Settings:
         hidden, latent_dims: units in the one hidden layer on either side; sizes of code, one model each.
         seeds: every latent size is trained once from each seed.
         samples: images that each model sees.
-        optimiser, learning_rate: as :func:`elbo.inference.aevb.aevb` takes them.
+        optimiser, learning_rate: as :func:`elbo.inference.aevb.fit` takes them.
         likelihood: ``"bernoulli"`` or ``"gaussian"``.
     """
 
