@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from elbo.densities import gaussian_renyi, mvn_entropy, mvn_kl, mvn_log_prob
-from elbo.experiments.blei_2017 import divergences, setup
-from elbo.inference import ep
+from elbo.experiments.blei_2017 import divergences, setup, trust
+from elbo.inference import cavi, diagnostics, ep
 from elbo.models import linear_gaussian
+from elbo.models.unit_mixture import UnitMixture
 
 MODEL, X = setup.factor_scores(seed=0)
 MEAN, COV = linear_gaussian.posterior(MODEL, X)
@@ -34,6 +35,21 @@ def test_posterior_is_the_joint_over_its_integral():
     log_evidence = torch.logsumexp(LOG_JOINT, 0) + LOG_CELL
     close(log_evidence, linear_gaussian.log_evidence(MODEL, X))
     torch.testing.assert_close(LOG_JOINT - log_evidence, mvn_log_prob(GRID, MEAN, COV), rtol=0, atol=1e-9)
+
+
+@pytest.mark.equation("eq-blei-2017-product-to-sum")
+def test_the_log_joint_of_rows_is_a_sum_over_rows():
+    """The mixture's log joint, by its own formula, against the log of the product of densities (in exact arithmetic of
+    rationals' size: few rows, so that the product does not underflow)."""
+    generator = torch.Generator().manual_seed(0)
+    model = UnitMixture(2, mean_sd=2.0)
+    x = torch.randn(5, 1, generator=generator, dtype=torch.float64)
+    c, mean = torch.tensor([0, 1, 1, 0, 1]), torch.tensor([[-1.0], [1.5]], dtype=torch.float64)
+    density = lambda value, centre, sd: torch.exp(-0.5 * ((value - centre) / sd) ** 2) / (sd * math.sqrt(2 * math.pi))
+    globals_ = density(mean, 0.0, 2.0).prod()
+    rows = 0.5 * density(x[:, 0], mean[c, 0], 1.0)
+    close(model.log_joint(x, c, mean), torch.log(globals_ * rows.prod()))
+    close(model.log_joint(x, c, mean), globals_.log() + rows.log().sum())
 
 
 @pytest.mark.equation("eq-blei-2017-jensen")
@@ -92,6 +108,24 @@ def test_the_gap_of_a_scaled_posterior():
         )
 
 
+@pytest.mark.equation("eq-blei-2017-coordinate-kl")
+def test_the_bound_falls_by_the_divergence_from_the_best_factor():
+    """For several q(z1), with q(z2) held: bound by quadrature plus KL(q1 || q1*) is one constant."""
+    mean, precision = MEAN, torch.linalg.inv(COV)
+    other = MEAN[1] + 0.7, torch.tensor(0.4).double()
+    path, variance = divergences.coordinate_ascent(mean, precision, torch.stack([mean[0], other[0]]), 1)
+    best = path[1, 0], variance[0]
+    sums = []
+    for m, v in ((MEAN[0], 0.3), (MEAN[0] + 0.5, 0.8), (MEAN[0] - 1.0, 0.1)):
+        q = torch.stack([m, other[0]]), torch.diag(torch.stack([torch.tensor(v).double(), other[1]]))
+        log_q = mvn_log_prob(GRID, *q)
+        bound = (torch.exp(log_q + LOG_CELL) * (LOG_JOINT - log_q)).sum()
+        v = torch.tensor([[v]]).double()
+        sums.append(bound + mvn_kl(m[None], v, best[0][None], best[1][None, None]))
+    assert max(sums) - min(sums) < 1e-8
+    close(sums[0], linear_gaussian.elbo(MODEL, X, path[1], torch.diag(torch.stack([best[1], other[1]]))), 1e-8)
+
+
 @pytest.mark.equation("eq-blei-2017-coordinate-optimum")
 def test_a_factor_is_best_at_the_exponential_of_the_expected_log_joint():
     """With q(z2) held, exp E[log p(x, z)] over a grid of z1, normalised, is the Gaussian that coordinate ascent
@@ -107,6 +141,17 @@ def test_a_factor_is_best_at_the_exponential_of_the_expected_log_joint():
     path, variance = divergences.coordinate_ascent(MEAN, precision, torch.stack([MEAN[0], other[0]]), 1)
     close(mean, path[1, 0])
     close((mass * (z1 - mean).square()).sum(), variance[0])
+
+
+@pytest.mark.equation("eq-blei-2017-mean-field-objective")
+def test_the_divergence_of_a_factorised_gaussian_term_by_term():
+    precision = torch.linalg.inv(COV)
+    mean, variance = MEAN + torch.tensor([0.4, -0.1]).double(), torch.tensor([0.2, 0.9]).double()
+    off = mean - MEAN
+    terms = (precision.diagonal() * variance).sum() + off @ precision @ off - variance.log().sum()
+    log_q = mvn_log_prob(GRID, mean, variance.diag())
+    by_integration = (torch.exp(log_q + LOG_CELL) * (log_q - mvn_log_prob(GRID, MEAN, COV))).sum()
+    close(0.5 * (terms - torch.logdet(precision) - 2), by_integration, 1e-8)
 
 
 @pytest.mark.equation("eq-blei-2017-mean-field-variance")
@@ -144,6 +189,90 @@ def minimise(objective):
 
     optimiser.step(closure)
     return mean.detach(), log_var.detach()
+
+
+def log_normaliser(natural):
+    """A of a one-dimensional Gaussian with statistics (z, z^2)."""
+    return -(natural[0] ** 2) / (4 * natural[1]) - 0.5 * torch.log(-2 * natural[1]) + 0.5 * math.log(2 * math.pi)
+
+
+NATURAL = torch.tensor([0.8, -0.6], dtype=torch.float64)
+
+
+@pytest.mark.equation("eq-blei-2017-fisher")
+def test_divergence_between_neighbours_is_half_a_quadratic_form():
+    """Fisher information by integrating the outer product of the score; KL in closed form; the error falls with the cube."""
+    z = torch.linspace(-12, 12, 4001, dtype=torch.float64)
+    statistics = torch.stack([z, z**2], -1)
+    density = torch.exp(statistics @ NATURAL - log_normaliser(NATURAL))
+    score = statistics - torch.func.grad(log_normaliser)(NATURAL)
+    fisher = torch.einsum("z,zi,zj->ij", density, score, score) * (z[1] - z[0])
+    torch.testing.assert_close(fisher, torch.func.hessian(log_normaliser)(NATURAL), rtol=0, atol=1e-9)
+    moments = lambda natural: (-natural[:1] / (2 * natural[1]), (-1 / (2 * natural[1]))[None, None])
+    step = torch.tensor([0.03, 0.02], dtype=torch.float64)
+    errors = []
+    for shrink in (1.0, 0.5):
+        exact = mvn_kl(*moments(NATURAL), *moments(NATURAL + shrink * step))
+        errors.append(exact - 0.5 * (shrink * step) @ fisher @ (shrink * step))
+    assert errors[0] / errors[1] == pytest.approx(8, rel=0.1)
+
+
+@pytest.mark.equation("eq-blei-2017-natural-gradient")
+def test_the_natural_gradient_points_from_old_to_updated_parameters():
+    """The bound of a Gaussian q and a Gaussian conditional by quadrature, differentiated by autograd."""
+    target = torch.tensor([-0.5, -1.1], dtype=torch.float64)
+    z = torch.linspace(-14, 14, 6001, dtype=torch.float64)
+    statistics = torch.stack([z, z**2], -1)
+
+    def bound(natural):
+        log_q = statistics @ natural - log_normaliser(natural)
+        return (log_q.exp() * (statistics @ target - log_q)).sum() * (z[1] - z[0])
+
+    gradient = torch.func.grad(bound)(NATURAL)
+    fisher = torch.func.hessian(log_normaliser)(NATURAL)
+    torch.testing.assert_close(gradient, fisher @ (target - NATURAL), rtol=0, atol=1e-8)
+    torch.testing.assert_close(torch.linalg.solve(fisher, gradient), target - NATURAL, rtol=0, atol=1e-7)
+
+
+def test_a_natural_step_of_length_one_is_an_update_of_cavi():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(30, 2, generator=generator, dtype=torch.float64) * 3
+    model = UnitMixture(3)
+    state = cavi.init(model, x, generator)
+    updated, bound = cavi.sweep(model, x, state.q)
+    torch.testing.assert_close(model.interpolate(state.q, updated, 1.0).mean, updated.mean)
+    torch.testing.assert_close(cavi.step(model, x, state).elbo, bound)
+
+
+@pytest.mark.equation("eq-blei-2017-tail-shape")
+@pytest.mark.parametrize("rho", [0.2, 0.5, 0.8])
+def test_the_tail_of_mean_field_ratios_has_the_shape_of_the_correlation(rho):
+    """Eigenvalues; the definition (moments of order below 1 / rho are finite, by the quadratic form); and an estimate."""
+    cov = torch.tensor([[1.0, rho], [rho, 1.0]], dtype=torch.float64)
+    variance = 1 / torch.linalg.inv(cov).diagonal()
+    close(1 - (1 - rho**2) / (1 + rho), rho, 1e-12)
+    assert trust.gaussian_shape(variance, cov) == pytest.approx(rho, abs=1e-12)
+    quadratic = lambda order: order * torch.linalg.inv(cov) + (1 - order) * torch.diag(1 / variance)
+    for order, finite in ((0.99 / rho, True), (1.01 / rho, False)):  # E_q[(p / q)^order]
+        assert (torch.linalg.eigvalsh(quadratic(order)) > 0).all().item() == finite
+    row = trust.over_correlation(0, correlations=[rho], repeats=20).iloc[0]
+    assert abs(row["shape"] - rho) < 4 * row["se"] + 0.05  # slowly vanishing factors bias it by a few hundredths
+
+
+def test_the_pareto_shape_tells_up_from_down():
+    """N(0, 1) over N(0, s^2): shape 1 - s^2 for a narrow q. A bounded ratio (wide q) has none."""
+    generator = torch.Generator().manual_seed(0)
+    for sd in (0.6, 0.8):
+        z = sd * torch.randn(20, 4000, generator=generator, dtype=torch.float64)
+        log_ratio = -0.5 * z.square() * (1 - sd**-2)
+        shape = diagnostics.pareto_shape(log_ratio)
+        assert abs(shape.mean() - (1 - sd**2)) < 4 * shape.std() / math.sqrt(20) + 0.05
+    z = 1.5 * torch.randn(20, 4000, generator=generator, dtype=torch.float64)
+    assert (diagnostics.pareto_shape(-0.5 * z.square() * (1 - 1.5**-2)) < 0).all()
+    with pytest.raises(ValueError, match="thousand"):
+        diagnostics.pareto_shape(torch.zeros(20))
+    with pytest.raises(ValueError, match="not a number"):
+        diagnostics.pareto_shape(torch.full((200,), torch.nan))
 
 
 @pytest.mark.equation("eq-blei-2017-alpha")

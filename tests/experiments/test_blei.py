@@ -1,16 +1,19 @@
 """The experiments of the chapter on Blei et al. (2017), at small settings: the tables say what the captions claim."""
 
+import jupytext
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from scipy import integrate, special, stats
 
+from checkout import ROOT
 from elbo.companion.kernel.drawn import mismatch
-from elbo.experiments.blei_2017 import calibration, chains, clutter, divergences, natural, setup, soft
+from elbo.experiments.blei_2017 import calibration, chains, clutter, divergences, mixtures, natural, setup, soft, trust
 from elbo.figures.blei_2017 import chains as chain_figures
 from elbo.figures.blei_2017 import laws
 from elbo.figures.blei_2017 import mixtures as mixture_figures
+from elbo.figures.blei_2017 import trust as trust_figures
 from elbo.inference import cavi
 from elbo.models.unit_mixture import UnitMixture
 
@@ -156,6 +159,48 @@ def test_calibration_tells_the_algorithms_apart():
     assert (data.groupby("law")["count"].sum() == 120).all()
     ends = data[(data["law"] == "cavi") & data["bin"].isin([0, 7])]["count"]
     assert ends.sum() > 0.5 * 120
+
+
+def exercise_cells() -> list[str]:
+    """The code cells of the exercises, as a reader runs them; what only computes numbers for the text is among them."""
+    notebook = jupytext.read(ROOT / "book/blei-2017.md")
+    at = next(i for i, cell in enumerate(notebook.cells) if "## Exercises" in cell.source)
+    end = next(i for i, cell in enumerate(notebook.cells) if "## Run it yourself" in cell.source)
+    return [cell.source for cell in notebook.cells[at:end] if cell.cell_type == "code"]
+
+
+def test_the_exercises_run_and_their_solutions_hold(capsys):
+    """Every code cell of the exercises, in order, in a namespace with the chapter's imports."""
+    told = {}
+    names = {"np": np, "torch": torch, "divergences": divergences, "mixtures": mixtures, "setup": setup, "seed": 0}
+    names |= {"jump": 0.33, "glue": lambda key, value, display: told.update({key: value})}
+    cells = exercise_cells()
+    assert len(cells) >= 5
+    for cell in cells:
+        exec(cell, names)
+    assert told["blei-ex-kept"] == pytest.approx(100 * (1 - 0.99**2), rel=1e-6)
+    assert told["blei-ex-kl"] == pytest.approx(-0.5 * np.log(1 - 0.99**2), rel=1e-9)  # exercise 3
+    assert told["blei-ex-rounds"] == pytest.approx(np.log(0.01) / np.log(0.99**2), rel=1e-6)
+    assert told["blei-ex-wide"] / told["blei-ex-narrow"] > 4  # "already much steeper"
+    assert 0 < names["left_at"] <= 0.33  # an equal second mode is worth leaving for earlier
+    assert names["slow_ends"].mean() < names["ends"].mean()  # slow forgetting costs
+    assert "exponent 1.0" in capsys.readouterr().out
+
+
+def test_shapes_of_every_fit():
+    """Mean field on the regression has the exact shape of its two covariances above 0.7, factor analysis below it."""
+    rows = trust.fits(0, repeats=4).set_index(["target", "law"])
+    assert not rows.loc[("linear regression", "exclusive"), "trusted"]
+    assert rows.loc[("factor analysis", "exclusive"), "trusted"]
+    assert rows.loc[("linear regression", "exclusive"), "effective"] < 0.1
+    assert rows.loc[("probit regression", "ep"), "effective"] > 0.9
+    assert rows.loc[("two modes", "inclusive"), "shape"] < 0  # q is wider than the target everywhere: a bounded ratio
+
+
+def test_the_figure_of_shapes_draws_its_tables():
+    correlated, fitted = trust.over_correlation(0, 1000, 4), trust.fits(0, 1000, 2)
+    figure = trust_figures.shapes(correlated, fitted)
+    assert mismatch(figure, pd.concat([correlated, fitted])) is None
 
 
 @pytest.mark.parametrize(

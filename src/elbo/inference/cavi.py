@@ -90,13 +90,19 @@ def step(model: ConjugateMixture, x: Tensor, state: CaviState) -> CaviState:
     Raises:
         ValueError: columns of ``x`` and ``q`` differ, or the bound is not finite (the message names the culprit).
     """
-    stats, entropy = local_step(model, x, state.q)
-    q = model.posterior(stats)
-    bound = _fitted_log_likelihood(model, q, stats) + entropy - model.kl(q)
+    q, bound = sweep(model, x, state.q)
     if not torch.isfinite(bound).all():
         check_data(x)
         raise ValueError(_broken(q))
     return CaviState(q, bound, state.iteration + 1)
+
+
+def sweep(model: ConjugateMixture, x: Tensor, q) -> tuple:
+    """What :func:`step` does, without its checks: the new ``q(theta)`` and the bound."""
+    stats, entropy = local_step(model, x, q)
+    q = model.posterior(stats)
+    bound = _fitted_log_likelihood(model, q, stats) + entropy - model.kl(q)
+    return q, bound
 
 
 def local_step(model: ConjugateMixture, x: Tensor, q) -> tuple[Statistics, Tensor]:

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-__all__ = ["effective_sample_size", "rank_statistics", "split_rhat", "standard_error", "summary"]
+__all__ = ["effective_sample_size", "pareto_shape", "rank_statistics", "split_rhat", "standard_error", "summary"]
 
 
 def split_rhat(draws: Tensor, kind: str = "rank") -> Tensor:
@@ -111,3 +111,30 @@ def _apply(name: str, draws: Tensor, method: str) -> Tensor:
         function = getattr(array_stats, name)
         values[moves] = function(array[..., moves], chain_axis=0, draw_axis=1, method=method, **options)
     return torch.as_tensor(values, dtype=draws.dtype, device=draws.device)
+
+
+def pareto_shape(log_ratios: Tensor) -> Tensor:
+    r"""Shape :math:`\hat k` of the upper tail of importance ratios :math:`p(x, z) / q(z)` at draws from q.
+
+    A generalised Pareto distribution is fitted to the largest ratios (Vehtari, Simpson, Gelman, Yao & Gabry 2024). The ratios
+    have moments up to order :math:`1/k`: below 1/2 their variance is finite, above 0.7 averages weighted by them cannot be
+    trusted at usual numbers of draws, and q is a poor stand-in for p (Yao, Vehtari, Simpson & Gelman 2018).
+
+    Args:
+        log_ratios: ``(..., draws)`` nats, a constant does not matter; a thousand draws or more.
+
+    Returns:
+        ``(...)``. From 4,000 draws its standard error is about 0.1, and slowly vanishing factors bias it below the tail's
+        own shape. It sees only where q draws: a mode without draws leaves no trace in it.
+
+    Raises:
+        ValueError: fewer than 100 draws, or a ratio that is NaN or plus infinity.
+    """
+    from arviz_stats.base import array_stats
+
+    if log_ratios.shape[-1] < 100:
+        raise ValueError(f"a tail cannot be fitted to {log_ratios.shape[-1]} draws; take a thousand or more")
+    if log_ratios.isnan().any() or log_ratios.isposinf().any():
+        raise ValueError("a ratio is not a number or infinite; check the log densities at the draws")
+    _, shape = array_stats.psislw(-log_ratios.detach().double().cpu().numpy())  # it takes minus the log ratios
+    return torch.as_tensor(shape, dtype=torch.float64)

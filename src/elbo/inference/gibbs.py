@@ -67,13 +67,19 @@ def step(model: ConjugateMixture, x: Tensor, state: GibbsState, generator: Gener
     Raises:
         ValueError: the draw is not finite (data with NaN, or beyond the range of its precision).
     """
-    stats, assignments = assign(x, state.params, generator)
-    conditional = model.posterior(stats)
-    params = model.draw(conditional, generator)
+    params, conditional, assignments = sweep(model, x, state.params, generator)
     if not all(torch.isfinite(part).all() for part in params):
         check_data(x)
         raise ValueError("the draw is not finite; bring the data to a moderate scale or use double precision")
     return GibbsState(params, conditional, assignments, state.iteration + 1)
+
+
+def sweep(model: ConjugateMixture, x: Tensor, params: Parameters, generator: Generator) -> tuple:
+    """What :func:`step` does, without its checks: new parameters, their conditional, and the assignments."""
+    stats, assignments = assign(x, params, generator)
+    conditional = model.posterior(stats)
+    params = model.draw(conditional, generator)
+    return params, conditional, assignments
 
 
 def fit(

@@ -20,7 +20,16 @@ from elbo.densities import LOG_2PI
 from elbo.experiments.blei_2017.divergences import best_gaussian, gaussian_density
 from elbo.inference import ep
 
-__all__ = ["Posterior", "clutter", "exact_posterior", "log_factor", "most_gained", "power_path", "simulate"]
+__all__ = [
+    "Posterior",
+    "both_fits",
+    "clutter",
+    "exact_posterior",
+    "log_factor",
+    "most_gained",
+    "power_path",
+    "simulate",
+]
 
 PRIOR_VAR = 100.0
 CLUTTER_VAR = 10.0
@@ -157,6 +166,16 @@ def _solve(x: Tensor, weight: float) -> tuple[Posterior, ep.Fit, dict[str, tuple
         "exclusive": (bound["mean"], bound["sd"], truth.log_evidence - bound["divergence"], True),
     }
     return truth, fit, answers
+
+
+def both_fits(x: Tensor, weight: float) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean ``(1,)`` and covariance ``(1, 1)`` of the Gaussian with the best ELBO and of EP's, where EP converged."""
+    _, _, answers = _solve(x, weight)
+    kept = {law: (mean, sd) for law, (mean, sd, _, converged) in answers.items() if converged}
+    return {
+        law: (torch.tensor([mean], dtype=torch.float64), torch.tensor([[sd * sd]], dtype=torch.float64))
+        for law, (mean, sd) in sorted(kept.items(), reverse=True)
+    }
 
 
 def _prior() -> tuple[Tensor, Tensor]:

@@ -25,6 +25,7 @@ __all__ = [
     "alpha_family",
     "best_gaussian",
     "coordinate_ascent",
+    "coordinate_update",
     "correlated_gaussian",
     "ellipse",
     "gaussian_density",
@@ -51,12 +52,18 @@ def coordinate_ascent(mean: Tensor, precision: Tensor, start: Tensor, sweeps: in
     path, current = [start], start.clone()
     for _ in range(sweeps):
         for i in range(len(mean)):
-            offset = current - mean
-            others = precision[i] @ offset - precision[i, i] * offset[i]
-            current = current.clone()
-            current[i] = mean[i] - others / precision[i, i]
+            current = coordinate_update(mean, precision, current, i)
             path.append(current)
     return torch.stack(path), 1 / precision.diagonal()
+
+
+def coordinate_update(mean: Tensor, precision: Tensor, current: Tensor, i: int) -> Tensor:
+    """The means with the ``i``-th set to its best value given the others; all tensors ``(dim,)`` or ``(dim, dim)``."""
+    offset = current - mean
+    others = precision[i] @ offset - precision[i, i] * offset[i]
+    updated = current.clone()
+    updated[i] = mean[i] - others / precision[i, i]
+    return updated
 
 
 def moment_match(mean: Tensor, cov: Tensor, prior_var: float = 100.0) -> tuple[Tensor, Tensor]:
