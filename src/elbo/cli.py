@@ -6,6 +6,7 @@ Nothing heavy is imported here: ``elbo --help`` must answer at once. The exit co
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -14,12 +15,22 @@ from typing import Annotated
 
 import typer
 
-from elbo.companion.project.errors import DATA, DIFFERENT, INEXACT, INTERRUPTED, USAGE, CompanionError
+from elbo.companion.project.errors import (
+    DATA,
+    DIFFERENT,
+    INEXACT,
+    INTERRUPTED,
+    UNFORESEEN,
+    USAGE,
+    CompanionError,
+    quote,
+)
 
 __all__ = ["app", "main"]
 
 _EXIT_CODES = (
-    "Exit codes: 0 done; 2 a parameter, profile or option is wrong; 3 a chapter failed; 4 busy; "
+    "Exit codes: 0 done; 1 something unforeseen; 2 a parameter, profile or option is wrong; "
+    "3 a chapter failed; 4 busy; "
     "5 the pages did not build; 6 no data; 130 Ctrl-C; 143 terminated."
 )
 
@@ -200,7 +211,8 @@ def cite(
     found = {row["id"]: row for row in published_figures(project, load_profile(project, profile).name)}
     if id not in found:
         raise CompanionError(
-            f"no accepted run of the profile {profile} has a figure {id!r}{nearest(id, found)}; `elbo figures` lists them"
+            f"no accepted run of the profile {profile} has a figure {quote(id)}{nearest(id, found)}; "
+            "`elbo figures` lists them"
         )
     try:
         print(citation.cite(found[id]["record"], _book(project), format, found[id]["run"].get("finished", "")))
@@ -314,9 +326,12 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(str(error), error.code)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except BrokenPipeError:  # whoever read what we print has stopped reading
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNFORESEEN
     except Exception as error:
         if not hasattr(error, "format_message"):  # click's own errors have it; typer ships click under a private name
-            raise
+            return _say(_unforeseen(error), UNFORESEEN)
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())
             return USAGE
@@ -326,6 +341,28 @@ def main(arguments: list[str] | None = None) -> int:
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code
         return _say("interrupted: the chapters that were running were stopped, the accepted runs are untouched", code)
     return code
+
+
+def _unforeseen(error: Exception) -> str:
+    """The last line of defence: the traceback into a file, and a sentence for the person."""
+    import tempfile
+    import traceback
+
+    from elbo.companion.project.paths import find_project
+
+    text = "".join(traceback.format_exception(error))
+    try:
+        folder = find_project().logs
+        folder.mkdir(parents=True, exist_ok=True)
+    except (CompanionError, OSError):
+        folder = Path(tempfile.gettempdir())
+    said = f"something unforeseen happened ({type(error).__name__}: {quote(str(error), marks=False)})"
+    try:
+        path = folder / f"traceback-{os.getpid()}.txt"
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return f"{said}; please report it with the command that you gave"
+    return f"{said}; please report it with {path}"
 
 
 def _project(root: Path | None):
@@ -348,7 +385,10 @@ def _book(project):
 
 
 def _say(sentence: str, code: int) -> int:
-    print(f"elbo: {sentence}", file=sys.stderr)
+    """The sentence on standard error, in letters that its encoding has."""
+    with contextlib.suppress(OSError):
+        encoding = sys.stderr.encoding or "ascii"
+        print(f"elbo: {sentence}".encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
     return code
 
 

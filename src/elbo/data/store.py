@@ -35,7 +35,12 @@ def root(override: str | os.PathLike | None = None) -> Path:
         import pooch
 
         chosen = pooch.os_cache("elbo")
-    return Path(chosen).expanduser().absolute()
+    try:
+        return Path(chosen).expanduser().absolute()
+    except RuntimeError as error:  # ~nobody
+        raise DataError(
+            f"the data folder {str(chosen)[:200]!r} cannot be found ({error}): set ELBO_DATA anew"
+        ) from None
 
 
 def path(file: RemoteFile, override: str | os.PathLike | None = None) -> Path:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from elbo.companion.project.errors import CompanionError
-from elbo.companion.project.paths import Project
+from elbo.companion.project.errors import CompanionError, quote
+from elbo.companion.project.paths import Project, given_path
+from elbo.companion.project.plain import load_plain, parse_plain
 
 __all__ = ["Chapter", "Parameter", "chapter_keys", "nearest", "pages", "read_chapter"]
 
@@ -84,11 +83,11 @@ def read_chapter(project: Project, key: str) -> Chapter:
         CompanionError: there is no such chapter, or its parameters cell cannot be understood.
     """
     key = Path(key).name.removesuffix(".md") if key.endswith(".md") else key
-    path = project.book / f"{key}.md"
+    path = given_path(project.book / f"{key}.md", "the chapter")
     known = chapter_keys(project)
     if key not in known and not _is_chapter(path, project.book):  # one that is not in the table of contents yet may run
         raise CompanionError(
-            f"there is no chapter {key!r}{nearest(key, known)}; the chapters are: {', '.join(known) or 'none'}"
+            f"there is no chapter {quote(key)}{nearest(key, known)}; the chapters are: {', '.join(known) or 'none'}"
         )
     source = path.read_text(encoding="utf-8")
     return Chapter(key, source, _parameters(key, source))
@@ -96,7 +95,7 @@ def read_chapter(project: Project, key: str) -> Chapter:
 
 def nearest(name: str, known) -> str:
     """``" (did you mean 'latent_dim'?)"`` where one of ``known`` is close to ``name``, else nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
@@ -106,7 +105,7 @@ def _is_chapter(path: Path, book: Path) -> bool:
     text = path.read_text(encoding="utf-8")
     if not text.startswith("---\n") or "\n---" not in text[4:]:
         return False
-    front = yaml.safe_load(text[4 : text.index("\n---", 4)])
+    front = parse_plain(text[4 : text.index("\n---", 4)], f"the head of {path.name}")
     return isinstance(front, dict) and "kernelspec" in front
 
 
@@ -156,7 +155,4 @@ def _declared(key: str, code: str) -> list[Parameter]:
 
 
 def _yaml(path: Path):
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise CompanionError(f"{path} is not valid YAML: {error}") from None
+    return load_plain(path, path.name)

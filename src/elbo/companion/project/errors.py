@@ -11,10 +11,15 @@ __all__ = [
     "INTERRUPTED",
     "RUN",
     "TERMINATED",
+    "UNFORESEEN",
     "USAGE",
     "CompanionError",
+    "quote",
+    "shorten",
 ]
 
+UNFORESEEN = 1
+"""A fault of ours: its traceback lies in a file."""
 USAGE = 2
 """The command, a parameter or a profile is wrong; nothing was run."""
 RUN = 3
@@ -44,5 +49,23 @@ class CompanionError(Exception):
     """
 
     def __init__(self, sentence: str, code: int = USAGE):
-        super().__init__(" ".join(sentence.split()))
+        super().__init__(shorten(" ".join(sentence.split()), LONGEST))
         self.code = code
+
+
+LONGEST = 4_000
+"""Characters of a sentence at most, whatever was quoted in it."""
+
+
+def quote(value: object, most: int = 200, marks: bool = True) -> str:
+    """What a person gave, to be repeated in a sentence: ``most`` characters of it at most, in quotation marks or bare."""
+    text = value if isinstance(value, str) else repr(value)
+    text = shorten(text, most)
+    return repr(text) if marks else " ".join(text.split())
+
+
+def shorten(text: str, most: int) -> str:
+    """The text, its middle left out where it is longer than ``most``."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most * 2 // 3]} … {text[-(most // 4) :]}"

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from elbo.companion.project import settings
-from elbo.companion.project.errors import BUSY, CompanionError
+from elbo.companion.project.errors import BUSY, CompanionError, quote
 
-__all__ = ["Project", "find_project", "hold", "replace_directory", "staging"]
+__all__ = ["Project", "find_project", "given_path", "hold", "replace_directory", "staging"]
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ def find_project(root: str | Path | None = None, data_files: Mapping[str, tuple[
     """
     given = root or os.environ.get("ELBO_ROOT")
     if given:
-        folder = Path(given).expanduser().resolve()
+        folder = given_path(given, "--root or ELBO_ROOT").resolve()
         if not settings.is_checkout(folder):
             raise CompanionError(
-                f"{folder} is not a checkout of the book (no _config.yml and _toc.yml); "
+                f"{quote(str(folder), marks=False)} is not a checkout of the book (no _config.yml and _toc.yml); "
                 "give its path in --root or ELBO_ROOT"
             )
         return Project(folder, data_files=data_files or {})
@@ -90,6 +90,27 @@ def find_project(root: str | Path | None = None, data_files: Mapping[str, tuple[
         if folder and settings.is_checkout(folder):
             return Project(folder, data_files=data_files or {})
     raise CompanionError("there is no book here: change into the checkout, or give its path in --root or ELBO_ROOT")
+
+
+def given_path(text: str | Path, what: str) -> Path:
+    """A path that a person gave, ``~`` taken for a home; it need not exist.
+
+    Raises:
+        CompanionError: no file system takes it (too long, an unknown user, a null byte).
+    """
+    try:
+        path = Path(text).expanduser()
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, (NotADirectoryError, PermissionError)):
+            return path
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise CompanionError(
+            f"{what} {quote(str(text))} is no path that this system takes ({reason.lower()})"
+        ) from None
+    return path
 
 
 @contextmanager

@@ -16,14 +16,12 @@ import ast
 import types
 import typing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
-
 from elbo.companion.project.chapters import Chapter, Parameter, chapter_keys, nearest
-from elbo.companion.project.errors import CompanionError
-from elbo.companion.project.paths import Project
+from elbo.companion.project.errors import CompanionError, quote
+from elbo.companion.project.paths import Project, given_path
+from elbo.companion.project.plain import load_plain
 
 __all__ = ["Profile", "convert", "load_profile", "resolve"]
 
@@ -57,12 +55,12 @@ def load_profile(project: Project, name: str) -> Profile:
     folder = project.book / "profiles"
     own = sorted(path.stem for path in folder.glob("*.yml"))
     is_path = name.endswith((".yml", ".yaml")) or "/" in name
-    path = Path(name).expanduser() if is_path else folder / f"{name}.yml"
+    path = given_path(name if is_path else folder / f"{name}.yml", "the profile")
     if not path.is_file():
         if name == "quick":
             return Profile("quick", {}, "the defaults")
         raise CompanionError(
-            f"there is no profile {name!r}{nearest(name, own)}; "
+            f"there is no profile {quote(name)}{nearest(name, own)}; "
             f"use one of {', '.join(own) or 'quick'}, or the path of a YAML file"
         )
     if is_path and path.stem in own and path.resolve() != (folder / f"{path.stem}.yml").resolve():
@@ -70,17 +68,14 @@ def load_profile(project: Project, name: str) -> Profile:
             f"{name} has the name of the book's own profile {path.stem!r} and would replace its runs; rename the file"
         )
     where = project.show(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CompanionError(f"{where} is not valid YAML: {error}") from None
+    content = load_plain(path, where) or {}
     if not isinstance(content, dict) or not all(isinstance(value, dict | None) for value in content.values()):
         raise CompanionError(f"{where} must hold chapters and, indented below each, `parameter: value` lines")
     known = chapter_keys(project)
     for key in content:
-        if key not in known and not (project.book / f"{key}.md").is_file():
+        if key not in known and not given_path(project.book / f"{key}.md", "the chapter").is_file():
             raise CompanionError(
-                f"{where} names the chapter {key!r}, which is not in the book{nearest(str(key), known)}"
+                f"{where} names the chapter {quote(key)}, which is not in the book{nearest(str(key), known)}"
             )
     return Profile(path.stem, {key: dict(value or {}) for key, value in content.items()}, where)
 
@@ -113,7 +108,7 @@ def resolve(
         for name, value in settings.items():
             if name not in chapter.parameters:
                 raise CompanionError(
-                    f"{where}: {chapter.key} has no parameter {name!r}{nearest(str(name), chapter.parameters)};"
+                    f"{where}: {chapter.key} has no parameter {quote(name)}{nearest(str(name), chapter.parameters)};"
                     f" it has {', '.join(chapter.parameters) or 'none'}"
                 )
             values[name] = convert(chapter, chapter.parameters[name], value, where, is_text)
@@ -138,9 +133,9 @@ def convert(chapter: Chapter, parameter: Parameter, value: Any, where: str = "-p
         value = _literal(value)
     try:
         return _coerce(annotation, value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         raise CompanionError(
-            f"{where}: {parameter.name} of {chapter.key} must be {parameter.annotation}, not {raw!r}; "
+            f"{where}: {parameter.name} of {chapter.key} must be {parameter.annotation}, not {quote(raw)}; "
             f"its default is {parameter.default!r}"
         ) from None
 
@@ -151,14 +146,19 @@ def _fits_text(annotation, value: str) -> bool:
         return False
     try:
         return isinstance(_coerce(annotation, value, read_numbers=False), str)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         return False
 
 
+_LONGEST = 100_000  # characters of a value that is read as Python
+
+
 def _literal(text: str) -> Any:
+    if len(text) > _LONGEST:
+        return text
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         words = {
             "true": True,
             "false": False,
@@ -209,7 +209,7 @@ def _first_fit(options, value, read_numbers: bool):
         for option in sorted(options, key=lambda kind: kind is float):  # `int | float` keeps an integer
             try:
                 return _coerce(option, value, convert_numbers)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 continue
     raise TypeError
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from elbo.companion.project.chapters import chapter_keys, nearest, read_chapter
 from elbo.companion.project.errors import RUN, CompanionError
-from elbo.companion.project.paths import Project
+from elbo.companion.project.paths import Project, given_path
 from elbo.companion.project.profiles import Profile
 from elbo.companion.record import embedded
 from elbo.companion.record.embedded import Record, plain
@@ -59,7 +59,7 @@ def find(project: Project, target: str) -> Source:
     Raises:
         CompanionError: there is no such file or figure, or the file carries no sound record.
     """
-    path = Path(target).expanduser()
+    path = given_path(target, "the figure")
     if path.is_file():
         found = embedded.read(path)
         beside = [path.parent / f"{found.id}.csv", project.html / "figures" / f"{found.id}.csv"]
