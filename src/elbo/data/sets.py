@@ -29,13 +29,11 @@ class Dataset:
         images: ``(N, rows * columns)`` float32 in [0, 1], row by row (``photos``: ``(2, 427, 640, 3)`` uint8).
         shape: ``(rows, columns)``.
         labels: ``(N,)`` int64, or None.
-        binarisation: how the images stand to binary data.
-            ``"grey"``: intensities in [0, 1], to be modelled as they are.
-            ``"threshold"``: 1 where the intensity is above one half, else 0.
-            ``"fixed"``: one Bernoulli draw a pixel, with the intensity as its probability, from a seed of the package:
-                0 or 1, the same for ever.
+        binarisation: how the images stand to binary data. ``"grey"``: intensities in [0, 1], to be modelled as they
+            are. ``"threshold"``: 1 where the intensity is above one half, else 0. ``"fixed"``: one Bernoulli draw a
+            pixel, with the intensity as its probability, from a seed of the package: 0 or 1, the same for ever.
             ``"fresh"``: ``images`` holds the intensities, and *the training loop draws* ``x ~ Bernoulli(images)`` anew
-                for each minibatch.
+            for each minibatch.
         sha256: of the unsigned bytes of this split as published (before scaling and binarisation), image after image.
         licence, citation, note: to be shown with whatever is made from the data; the note states the split and the
             scaling.
@@ -104,10 +102,10 @@ def load(
     name          images                 default    splits                                 comes from
     ============  =====================  =========  =====================================  =======================
     ``digits``    (1797, 64) in [0, 1]   fresh      train (1,442), test (355)              embedded
-    ``mnist``     (70000, 784) in [0,1]  fresh      train (60,000), test (10,000),         fetched (11 MB)
+    ``mnist``     (70000, 784), [0, 1]   fresh      train (60,000), test (10,000),         fetched (11 MB)
                                                     train-50000, validation
     ``frey``      (1965, 560) in [0, 1]  grey       train (1,572), test (393)              fetched (1 MB)
-    ``photos``    (2, 427, 640, 3) uint8 grey       all                                    embedded
+    ``photos``    (2, 427, 640, 3)       grey       all                                    embedded
     ``dsprites``  737,280 of 64x64, 0/1  fixed      all                                    rendered (a reconstruction)
     ============  =====================  =========  =====================================  =======================
 
@@ -123,7 +121,7 @@ def load(
         download: fetch a missing file (default); False raises instead.
 
     Returns:
-        A :class:`Dataset`; for ``dsprites`` an :class:`elbo.data.Sprites`, which holds no image but renders (or looks
+        A :class:`Dataset`; for ``dsprites`` an :class:`elbo.data.sprites.Sprites`, which holds no image but renders (or looks
         up) those asked for.
 
     Raises:

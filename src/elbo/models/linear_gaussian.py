@@ -250,8 +250,7 @@ def population_surgery(model: LinearGaussian, encoder: LinearEncoder, mean: Tens
               E_x KL(q(z \mid x) \| p) = I_q(x; z) + KL(q(z) \| p).
 
     This is the limit of infinitely many data: there is no ceiling log N here. The exact encoder on its own model's
-        population
-    has marginal KL zero.
+    population has marginal KL zero.
 
     Args:
         mean, cov: the population, ``(X,)`` and ``(X, X)``; :func:`marginal` gives the model's own.

@@ -20,6 +20,7 @@ PARTS = (
     "elbo.errata.page",
     "elbo.companion.pages.marks",
     "elbo.companion.pages.verified",
+    "elbo.companion.pages.api",
     "elbo.live.page",
 )
 """In the order in which they are set up; where two listen to one event, the earlier is called first."""

@@ -1,0 +1,97 @@
+"""Sphinx extension: the reference of the library, ``.. elbo-api:: <module or package>``, made from docstrings by autodoc.
+
+A page names a package; its public modules follow, each with what its ``__all__`` lists, so that names are listed once, in
+the code. Formulas in docstrings are set like those of the chapters. An excerpt of code in a chapter, which names its file
+and lines, leads to the module on the page where it is described.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from typing import Any
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import make_refnode, nested_parse_with_titles
+
+__all__ = ["Reference", "modules", "setup"]
+
+_EXCERPT = re.compile(r"src/(elbo/[\w/]+)\.py, lines \d+ to \d+")
+_FIELD = re.compile(r"Alias for field number \d+")
+_OUTSIDE = r"^(?!elbo\.)|^elbo\.(companion|figures|experiments)\b"
+"""Types of other packages, and parts that these pages do not describe; any other reference to the package must resolve."""
+
+
+def modules(name: str) -> list[str]:
+    """A module, or a package and its public modules, that list public names."""
+    found = importlib.import_module(name)
+    below = pkgutil.iter_modules(getattr(found, "__path__", []))
+    listed = [one for part in below if part.name[0] != "_" for one in modules(f"{name}.{part.name}")]
+    return [name, *listed] if hasattr(found, "__all__") or listed else listed
+
+
+class Reference(SphinxDirective):
+    """``.. elbo-api:: <name> ...`` in reStructuredText: a section a module."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def run(self) -> list[nodes.Node]:
+        lines: list[str] = []
+        for name in (one for package in self.arguments[0].split() for one in modules(package)):
+            package = hasattr(importlib.import_module(name), "__path__")  # what it lists is described where it stands
+            members = [] if package else ["   :members:"]
+            lines += [name, "-" * len(name), "", f".. automodule:: {name}", *members, ""]
+        frame = nodes.section()
+        frame.document = self.state.document
+        nested_parse_with_titles(self.state, StringList(lines, source=self.get_location()), frame, self.content_offset)
+        return frame.children
+
+
+def _configure(app: Sphinx, config: Any) -> None:
+    config.autodoc_member_order = "bysource"
+    config.autodoc_typehints_format = "short"
+    config.autodoc_preserve_defaults = True
+    config.autodoc_inherit_docstrings = False
+    config.napoleon_use_ivar = True
+    config.napoleon_use_rtype = False
+    config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, ("py:.*", _OUTSIDE)]
+
+
+def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """A field of a named tuple says nothing of itself; the text of its class does."""
+    return True if _FIELD.match(getattr(obj, "__doc__", None) or "") else None
+
+
+def _link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    known = app.env.get_domain("py").modules
+    for node in doctree.findall(nodes.emphasis):
+        match = _EXCERPT.fullmatch(node.astext())
+        name = match[1].replace("/", ".").removesuffix(".__init__") if match else ""
+        if name in known:
+            entry = known[name]
+            reference = make_refnode(app.builder, docname, entry.docname, entry.node_id, node.deepcopy(), name)
+            node.replace_self(reference)
+
+
+def _quiet(app: Sphinx, env: BuildEnvironment) -> None:
+    """Full text of these pages stays out of the search, which finds their objects by name nevertheless."""
+    for docname in {entry.docname for entry in env.get_domain("py").modules.values()}:
+        env.metadata[docname]["nosearch"] = True
+
+
+def setup(app: Sphinx) -> dict:
+    """Register the directive, autodoc and napoleon behind it, and the links from excerpts."""
+    app.setup_extension("sphinx.ext.autodoc")
+    app.setup_extension("sphinx.ext.napoleon")
+    app.add_directive("elbo-api", Reference)
+    app.connect("config-inited", _configure)
+    app.connect("autodoc-skip-member", _skip)
+    app.connect("env-updated", _quiet)
+    app.connect("doctree-resolved", _link)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
