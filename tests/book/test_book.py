@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from checkout import ROOT
+from elbo.companion.project.chapters import pages
+from elbo.companion.project.paths import Project
 
 BOOK = ROOT / "book"
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
+PAGES = pages(Project(ROOT))
 CHAPTERS = [page.removeprefix("book/") for page in PAGES if "kernelspec:" in (ROOT / f"{page}.md").read_text()]
 PROFILES = {path.stem: yaml.safe_load(path.read_text()) or {} for path in sorted((BOOK / "profiles").glob("*.yml"))}
 
@@ -30,7 +31,7 @@ def parameters(chapter: str) -> dict[str, ast.AnnAssign]:
 
 
 def test_every_page_of_the_contents_exists_and_every_page_is_in_the_contents():
-    on_disk = {f"book/{path.stem}" for path in BOOK.glob("*.md")}
+    on_disk = {path.relative_to(ROOT).with_suffix("").as_posix() for path in BOOK.rglob("*.md")}
     assert set(PAGES) == on_disk
     assert CHAPTERS
 

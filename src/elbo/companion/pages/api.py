@@ -19,11 +19,11 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode, nested_parse_with_titles
 
-__all__ = ["Reference", "modules", "setup"]
+__all__ = ["Reference", "modules", "own", "setup"]
 
 _EXCERPT = re.compile(r"src/(elbo/[\w/]+)\.py, lines \d+ to \d+")
 _FIELD = re.compile(r"Alias for field number \d+")
-_OUTSIDE = r"^(?!elbo\.)|^elbo\.(companion|figures|experiments)\b"
+_OUTSIDE = r"(?!elbo\.).*|elbo\.(companion|figures|experiments)\b.*"
 """Types of other packages, and parts that these pages do not describe; any other reference to the package must resolve."""
 
 
@@ -35,6 +35,12 @@ def modules(name: str) -> list[str]:
     return [name, *listed] if hasattr(found, "__all__") or listed else listed
 
 
+def own(name: str) -> list[str]:
+    """The public names of a module that it defines itself; one that it passes on is described where it is defined."""
+    found = importlib.import_module(name)
+    return [one for one in getattr(found, "__all__", []) if getattr(getattr(found, one), "__module__", name) == name]
+
+
 class Reference(SphinxDirective):
     """``.. elbo-api:: <name> ...`` in reStructuredText: a section a module."""
 
@@ -44,9 +50,9 @@ class Reference(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         lines: list[str] = []
         for name in (one for package in self.arguments[0].split() for one in modules(package)):
-            package = hasattr(importlib.import_module(name), "__path__")  # what it lists is described where it stands
-            members = [] if package else ["   :members:"]
-            lines += [name, "-" * len(name), "", f".. automodule:: {name}", *members, ""]
+            lines += [name, "-" * len(name), "", f".. automodule:: {name}"]
+            lines += [f"   :members: {', '.join(members)}"] if (members := own(name)) else []
+            lines.append("")
         frame = nodes.section()
         frame.document = self.state.document
         nested_parse_with_titles(self.state, StringList(lines, source=self.get_location()), frame, self.content_offset)
@@ -54,18 +60,33 @@ class Reference(SphinxDirective):
 
 
 def _configure(app: Sphinx, config: Any) -> None:
+    config.add_module_names = False
     config.autodoc_member_order = "bysource"
     config.autodoc_typehints_format = "short"
-    config.autodoc_preserve_defaults = True
     config.autodoc_inherit_docstrings = False
     config.napoleon_use_ivar = True
     config.napoleon_use_rtype = False
+    config.suppress_warnings = [*config.suppress_warnings, "ref.python"]  # one name in two modules, in a signature
     config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, ("py:.*", _OUTSIDE)]
 
 
 def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
     """A field of a named tuple says nothing of itself; the text of its class does."""
     return True if _FIELD.match(getattr(obj, "__doc__", None) or "") else None
+
+
+def _passed_on(app: Sphinx, env: BuildEnvironment, node: Any, contnode: nodes.Element) -> nodes.Element | None:
+    """A reference to a name where a package passes it on, ``elbo.training.fit``, leads to where it is defined."""
+    package, _, name = node.get("reftarget", "").rpartition(".")
+    if node.get("refdomain") != "py" or not package.startswith("elbo."):
+        return None
+    try:
+        found = getattr(importlib.import_module(package), name)
+        target = f"{found.__module__}.{found.__qualname__}"
+    except (ImportError, AttributeError):
+        return None
+    entry = env.get_domain("py").objects.get(target)
+    return entry and make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, contnode, target)
 
 
 def _link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -93,5 +114,6 @@ def setup(app: Sphinx) -> dict:
     app.connect("config-inited", _configure)
     app.connect("autodoc-skip-member", _skip)
     app.connect("env-updated", _quiet)
+    app.connect("missing-reference", _passed_on)
     app.connect("doctree-resolved", _link)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
