@@ -7,4 +7,15 @@ Conventions, stated once: every quantity is in nats per datum, functions of a ba
 reduce, normalising constants are kept, and whatever draws takes an explicit ``torch.Generator``.
 """
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+from importlib import metadata as _metadata
+
+__all__ = ["__version__"]
+
+
+def __getattr__(name: str) -> str:
+    """``__version__``, from the metadata of the installed package, when it is asked for."""
+    if name == "__version__":
+        return _metadata.version("carving-the-elbo")
+    raise AttributeError(f"module 'elbo' has no attribute {name!r}")

@@ -7,6 +7,7 @@ pooch brings the temporary file, the checksum and the placing. It asks a *downlo
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import threading
 import time
@@ -236,7 +237,7 @@ def _reason(error: Exception) -> str:
 @contextlib.contextmanager
 def _bar(show: bool, name: str, have: int, total: int | None):
     """A function to be called with the number of bytes that arrived."""
-    if not show:
+    if not show or importlib.util.find_spec("rich") is None:  # the library alone has no bar
         yield lambda count: None
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
