@@ -409,3 +409,73 @@ def test_the_divergence_of_a_latent_bounds_the_variance_of_its_mean():
     centred = mean - mean.mean(0)  # equality: unit variances and means around zero
     unit = kl_divergence(Normal(centred, 1.0), Normal(torch.zeros_like(mean), 1.0)).mean(0)
     torch.testing.assert_close(unit, 0.5 * mean.var(0, correction=0), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-product-to-sum")
+def test_the_bound_of_all_images_is_the_sum_of_their_bounds(vae):
+    """The average over both codes at once, on a grid of pairs, against one average for each image."""
+    model, params = vae
+    z = torch.linspace(-14, 14, 1801, dtype=torch.float64)
+    mean, log_var = model.encode(params, X)
+    log_q = Normal(mean, (0.5 * log_var).exp()).log_prob(z[:, None, None]).sum(-1)  # (nodes, image)
+    log_w = model.log_joint(params, X, z[:, None, None].expand(-1, len(X), 1)) - log_q
+    mass = log_q.exp() * (z[1] - z[0])
+    pairs = mass[:, None, 0] * mass[None, :, 1]  # (nodes, nodes)
+    together = (pairs * (log_w[:, None, 0] + log_w[None, :, 1])).sum()
+    each = (mass * log_w).sum(0)
+    torch.testing.assert_close(together, each.sum(), rtol=1e-9, atol=1e-9)
+    assert abs(each[0] - each[1]) > 0.01
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-noise-parts")
+@pytest.mark.parametrize("draws", [1, 2])
+def test_variance_of_a_step_from_images_and_draws(draws):
+    """Three images, three equally likely noises: every minibatch of two images, drawn with replacement, with all their noises."""
+    value = torch.randn(3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)  # (image, noise)
+    own = [
+        [value[image, list(noise)].mean() for noise in itertools.product(range(3), repeat=draws)] for image in range(3)
+    ]
+    one = torch.tensor(own).flatten()  # the estimate of a single image, all equally likely
+    step = (one[:, None] + one[None, :]) / 2
+    between, within = value.mean(1).var(correction=0), value.var(1, correction=0).mean()
+    torch.testing.assert_close(step.var(correction=0), (between + within / draws) / 2, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-gap-parts")
+def test_the_gap_is_what_the_family_loses_and_what_the_encoder_loses():
+    """On the twin the best member of the family is known: its precisions are those of the posterior's diagonal."""
+    generator = torch.Generator().manual_seed(5)
+    twin = linear_gaussian.random_model(6, 3, generator)
+    x, _ = linear_gaussian.sample(twin, 4, generator)
+    best_mean, best_log_var = linear_gaussian.mean_field_posterior(twin, x)
+    best = (best_mean, torch.diag_embed(best_log_var.exp().expand_as(best_mean)))
+    encoder = (best_mean + 0.2, 1.3 * best[1])
+    bounds = [linear_gaussian.elbo(twin, x, *q) for q in (best, encoder)]
+    family = linear_gaussian.log_evidence(twin, x) - bounds[0]
+    torch.testing.assert_close(family, linear_gaussian.posterior_kl(twin, x, *best), rtol=1e-9, atol=1e-9)
+    amortised = bounds[0] - bounds[1]
+    assert (family > 0.001).all() and (amortised > 0.001).all()
+    torch.testing.assert_close(
+        family + amortised, linear_gaussian.posterior_kl(twin, x, *encoder), rtol=1e-9, atol=1e-9
+    )
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-importance-weighted")
+def test_the_bound_of_two_draws_by_quadrature(vae, grid, hermite):
+    from elbo.inference.iwae import iwae_bound
+
+    model, params = vae
+    log_joint, log_q, evidence, width = pieces(vae, grid)
+    bound = (log_q.exp() * (log_joint - log_q) * width).sum(0)
+    eps, weights = hermite
+    pairs = torch.stack(torch.meshgrid(eps.flatten(), eps.flatten(), indexing="ij")).flatten(1)  # (2, pairs)
+    mass = torch.outer(weights, weights).flatten()
+    z_bound = torch.stack([iwae_bound(model, params, X, pair[:, None, None].expand(2, len(X), 1)) for pair in pairs.T])
+    two = (mass[:, None] * z_bound).sum(0)
+    mean, log_var = model.encode(params, X)
+    nodes = mean + (0.5 * log_var).exp() * eps.flatten()[:, None, None]  # (nodes, batch, 1)
+    log_w = model.log_joint(params, X, nodes) - Normal(mean, (0.5 * log_var).exp()).log_prob(nodes).sum(-1)
+    by_hand = torch.logaddexp(log_w[:, None], log_w[None, :]) - math.log(2)
+    by_hand = (weights[:, None, None] * weights[None, :, None] * by_hand).sum((0, 1))
+    torch.testing.assert_close(two, by_hand, rtol=1e-8, atol=1e-8)
+    assert (bound < two).all() and (two < evidence).all()

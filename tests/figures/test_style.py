@@ -104,10 +104,7 @@ RAW = {
     "blei_2017/images.py",  # red, green and blue of a photograph
     "blei_2017/mixtures.py",  # five clusters, five colours
     "higgins_2017.py",
-    "kingma_welling_2013/collapse.py",
-    "kingma_welling_2013/gradients.py",
-    "kingma_welling_2013/noise.py",
-    "kingma_welling_2013/weights.py",
+    "kingma_welling_2013/looks.py",
 }
 """Modules that may name colours: what they draw has no meaning in the grammar, or an order of its own."""
 

@@ -54,7 +54,8 @@ def estimators(
     Returns:
         One row a model and estimator: ``error``, the mean over data of the estimate minus the exact value (nats), its standard error
         ``se`` over data (the estimator's own noise and its bias from datum to datum), ``claimed``, the standard error of that mean
-        according to the estimator itself, ``side`` (``lower`` or ``upper``: where it is in expectation), ``exact`` (mean).
+        according to the estimator itself, ``side`` (``lower`` or ``upper``: where it is in expectation), ``exact`` (mean), ``place``, its
+        row in a list from the bottom.
     """
     rows = []
     judges = [_decoder(run, images, seed)] if run.settings.likelihood == "bernoulli" else []
@@ -70,7 +71,9 @@ def estimators(
             rows.append(
                 {"model": judge.name, "estimator": name, **own, "side": found.bound, "exact": float(judge.exact.mean())}
             )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    names = list(dict.fromkeys(table.estimator))
+    return table.assign(place=[len(names) - 1 - names.index(name) for name in table.estimator])
 
 
 def _estimates(judge: _Judge, draws: int, temperatures: tuple[int, int], generator: torch.Generator):

@@ -4,7 +4,13 @@
 from __future__ import annotations
 
 from elbo.experiments.kingma_welling_2013.deep import burda, burda_training
+from elbo.experiments.kingma_welling_2013.pictures_at_scale import amortisation_at_scale, pictures_at_scale
 
 __all__ = ["REFERENCE"]
 
-REFERENCE = {"burda": burda, "burda-training": burda_training}
+REFERENCE = {
+    "burda": burda,
+    "burda-training": burda_training,
+    "pictures-mnist": pictures_at_scale,
+    "amortisation-mnist": amortisation_at_scale,
+}

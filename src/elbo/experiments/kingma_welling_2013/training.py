@@ -42,7 +42,7 @@ class Settings:
 
 
 SETTINGS = {
-    "digits": Settings(100, (2, 5, 10, 20), (0, 1, 2), 250_000, "adagrad", 0.02),
+    "digits": Settings(100, (2, 5, 10, 20), (0, 1, 2), 150_000, "adagrad", 0.02),
     "mnist": Settings(500, (2, 20), (0,), 4_500_000, "adagrad", 0.02),
     "frey": Settings(200, (2, 10), (0,), 1_000_000, "adagrad", 0.02, "gaussian"),
 }

@@ -6,10 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from elbo.figures import style
+from elbo.figures.kingma_welling_2013.looks import SIZES
 
 __all__ = ["use_of_latents"]
-
-LOOKS = (("#0072B2", "o", "-"), ("#009E73", "s", "--"), ("#D55E00", "^", "-."), ("#222222", "D", ":"))
 
 
 def use_of_latents(table: pd.DataFrame, threshold: float = 0.01) -> Figure:
@@ -24,13 +23,13 @@ def use_of_latents(table: pd.DataFrame, threshold: float = 0.01) -> Figure:
     sizes = sorted(table.latent_dim.unique())
     names = []
     for number, size in enumerate(sizes):
-        colour, marker, line = LOOKS[number % len(LOOKS)]
+        colour, marker, line = SIZES[number % len(SIZES)]
         own = table[table.latent_dim == size]
         ranks = own[own.panel == "rank"].sort_values("rank")
-        left.plot(ranks["rank"], ranks.kl, line, color=colour, marker=marker, markersize=3)
+        left.plot(ranks["rank"], ranks.kl, linestyle=line, color=colour, marker=marker, markersize=3)
         style.band(left, ranks["rank"], ranks.kl, ranks.kl_se.fillna(0.0), color=colour)
         time = own[own.panel == "time"].sort_values("samples")
-        right.plot(time.samples, time.active, line, color=colour, marker=marker)
+        right.plot(time.samples, time.active, linestyle=line, color=colour, marker=marker)
         style.band(right, time.samples, time.active, time.active_se.fillna(0.0), color=colour)
         names.append((time.samples.iloc[-1], time.active.iloc[-1], f"{size} latents", colour))
     left.set_yscale("log")
@@ -42,7 +41,6 @@ def use_of_latents(table: pd.DataFrame, threshold: float = 0.01) -> Figure:
         xycoords=("axes fraction", "data"),
         xytext=(0, 3),
         textcoords="offset points",
-        fontsize=8,
         color=style.GUIDE["color"],
         ha="right",
     )

@@ -2,106 +2,121 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from elbo.data.curves import paper_curves
 from elbo.figures import style
-from elbo.figures.kingma_welling_2013.bound import TRAIN, behind, sample_ticks
+from elbo.figures.kingma_welling_2013.bound import NAME, behind, sample_ticks
 
 __all__ = ["breakdown", "estimators", "evidence", "evidence_at_scale"]
 
-NAME = {"aevb": "AEVB", "wake-sleep": "wake-sleep", "mcem": "MCEM"}
 SIDES = {"lower": style.COLOUR["aevb"], "upper": style.COLOUR["mcem"]}
+MARKS = {"lower": "o", "upper": "^"}
 
 
 def evidence(table: pd.DataFrame) -> Figure:
-    """The marginal likelihood against training samples, one panel a size of the training set; bands are standard errors over seeds.
+    """The marginal likelihood of test images against training samples, a panel a training set; bands are standard errors over seeds.
 
     Args:
-        table: from :func:`elbo.experiments.kingma_welling_2013.evidence_over_training`. Test images thick, training images thin.
+        table: from :func:`elbo.experiments.kingma_welling_2013.evidence_over_training`; its training images are not drawn.
     """
+    table = table[table.split == "test"]
     sizes = sorted(table.train_images.unique())
-    figure, axes = style.new(1, len(sizes), sharey=True, height=3.0, width=style.WIDTH if len(sizes) > 1 else 5.0)
+    figure, axes = style.new(1, len(sizes), sharey=True, height=3.1, width=style.WIDTH if len(sizes) > 1 else 5.0)
     for axis, size in zip(axes[0], sizes):
         own = table[table.train_images == size]
-        for (name, split), rows in own.groupby(["algorithm", "split"]):
-            look = TRAIN if split == "train" else {"marker": style.MARKER[name], "markersize": 3}
-            axis.plot(rows.samples, rows.log_evidence, style.LINE[name], color=style.COLOUR[name], **look)
-            if split == "test":
-                style.band(axis, rows.samples, rows.log_evidence, rows.se_seeds.fillna(0.0), color=style.COLOUR[name])
+        labels = []
+        for name, rows in own.groupby("algorithm"):
+            colour = style.COLOUR[name]
+            axis.plot(rows.samples, rows.log_evidence, style.LINE[name], color=colour, marker=style.MARKER[name])
+            style.band(axis, rows.samples, rows.log_evidence, rows.se_seeds.fillna(0.0), color=colour)
+            labels.append((rows.samples.iloc[-1], rows.log_evidence.iloc[-1], NAME[name], colour))
         axis.set_xscale("log")
         sample_ticks(axis, own.samples)
         axis.grid(axis="y")
-        style.panel(axis, f"N = {size:,}", "training samples")
-        last = own[own.samples == own.samples.max()]
-        labels = [
-            (row.samples, row.log_evidence, f"{NAME[row.algorithm]}, {row.split}", style.COLOUR[row.algorithm])
-            for row in last.itertuples()
-        ]
-        style.end_labels(axis, labels, gap=0.065)
+        style.panel(axis, f"trained on {size:,} images", "training samples")
+        style.end_labels(axis, labels, gap=0.09)
     late = table[table.samples >= table.samples.max() / 30].log_evidence
     spread = late.max() - late.min()
     axes[0, 0].set_ylim(
         max(table.log_evidence.min(), late.min() - 0.25 * spread) - 0.04 * spread, late.max() + 0.08 * spread
     )
-    axes[0, 0].set_ylabel("log marginal likelihood\n(nats per image)")
+    axes[0, 0].set_ylabel("log marginal likelihood\n(nats per test image)")
     return figure
 
 
 def evidence_at_scale(table: pd.DataFrame) -> Figure:
-    """The reference tables of figure 3, by quadrature; before the end by importance sampling where a table has nothing else; one
-    seed. Behind them, broad and pale, the test curves that the paper prints."""
-    keys = ["train_images", "algorithm", "split", "samples"]
-    shown = table[table.estimator.isin(["quadrature", "importance"])].sort_values(keys + ["estimator"])
-    figure = evidence(shown.drop_duplicates(keys, keep="last").assign(se_seeds=float("nan")))
+    """The reference tables of figure 3; behind them, broad and pale, the test curves that the paper prints.
+
+    Args:
+        table: from :func:`elbo.experiments.kingma_welling_2013.evidence_over_seeds`, or the kept table of a single seed itself.
+    """
+    if "se_seeds" not in table:
+        keys = ["train_images", "algorithm", "split", "samples"]
+        table = table[table.estimator.isin(["quadrature", "importance"])].sort_values(keys + ["estimator"])
+        table = table.drop_duplicates(keys, keep="last").assign(se_seeds=float("nan"))
+    figure = evidence(table)
     printed = paper_curves("kingma-welling-2013-figure-3")
     if printed is not None:
         printed, sizes = printed[printed.split == "test"], sorted(table.train_images.unique())
         curves = [printed[printed.train_images == size] for size in sizes]
         behind(figure.axes, curves, "log_likelihood", table.samples.max())
+        handle = Line2D([], [], color=style.GREY, label="the paper's test curve", **style.PAPER)
+        figure.axes[0].legend(handles=[handle], loc="lower right")
     return figure
 
 
 def estimators(table: pd.DataFrame) -> Figure:
-    """Estimate minus exact value, one panel a model; error bars are two standard errors over data, the axis is linear near zero.
+    """Estimate minus exact value as dots on two scales, whole (left) and near zero (right); a row a model.
+
+    Bars are two standard errors over data. What lies outside the narrow scale is an arrow at its edge.
 
     Args:
         table: from :func:`elbo.experiments.kingma_welling_2013.estimators`.
     """
     models = list(dict.fromkeys(table.model))
-    names = list(dict.fromkeys(table.estimator))[::-1]
-    figure, axes = style.new(1, len(models), sharey=True, height=0.9 + 0.3 * len(names))
-    for axis, model in zip(axes[0], models):
-        style.guide(axis.axvline(0, **style.GUIDE))
-        for row in table[table.model == model].itertuples():
-            colour, height = SIDES[row.side], names.index(row.estimator)
-            style.guide(
-                axis.plot([row.error - 2 * row.se, row.error + 2 * row.se], [height] * 2, color=colour, linewidth=1.1)[
-                    0
-                ]
-            )
-            axis.barh(height, row.error, height=0.45, color=colour, alpha=0.55)
-        axis.set_xscale("symlog", linthresh=0.01, linscale=0.6)
-        reach = 10 ** math.ceil(math.log10(table.error.abs().add(2 * table.se).max()))
-        axis.set_xlim(-reach, reach)
-        ticks = [tick for tick in (0.01, 0.1, 1.0, 10.0, 100.0) if tick <= reach]
-        axis.set_xticks([-tick for tick in ticks[::2][::-1]] + [0] + ticks[::2])
-        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axis.minorticks_off()
-        axis.grid(axis="x")
-        style.panel(axis, model[0].upper() + model[1:], "estimate minus exact (nats per datum)")
-    axes[0, 0].set_yticks(np.arange(len(names)), names)
-    for place, colour, text in (
-        (0.28, SIDES["lower"], "below in expectation"),
-        (0.62, SIDES["upper"], "above in expectation"),
-    ):
-        figure.text(place, 0.005, f"■ {text}", color=colour, fontsize=8, va="bottom")
-    figure.get_layout_engine().set(rect=(0, 0.05, 1, 0.95))
+    names = list(table.drop_duplicates("place").sort_values("place").estimator)
+    figure, axes = style.new(len(models), 2, sharey=True, height=0.5 + (0.7 + 0.23 * len(names)) * len(models))
+    widest = 1.15 * (table.error.abs() + 2 * table.se).max()
+    for row, model in enumerate(models):
+        own = table[table.model == model]
+        for axis, reach in zip(axes[row], (widest, 0.1)):
+            style.guide(axis.axvline(0, **style.GUIDE))
+            for point in own.itertuples():
+                _dot(axis, point, point.place, reach)
+            axis.set_xlim(-reach, reach)
+            if reach < widest:
+                axis.set_xticks([-reach, 0, reach])
+            axis.grid(axis="x")
+            axis.set_ylim(-0.6, len(names) - 0.4)
+        title = model[0].upper() + model[1:]
+        last = row == len(models) - 1
+        unit = "estimate minus exact (nats per datum)" if last else ""
+        style.panel(axes[row, 0], title, unit)
+        style.panel(axes[row, 1], "The same, near zero", unit)
+        axes[row, 0].set_yticks(np.arange(len(names)), names)
+    handles = [
+        Line2D([], [], color=SIDES[side], marker=MARKS[side], linestyle="none", label=f"{word} in expectation")
+        for side, word in (("lower", "below"), ("upper", "above"))
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
+
+
+def _dot(axis: Axes, point, height: int, reach: float) -> None:
+    """One estimate with its bar, or an arrow at the edge that it lies beyond."""
+    colour = SIDES[point.side]
+    if abs(point.error) > reach:
+        edge = 0.97 * reach * (1 if point.error > 0 else -1)
+        style.guide(axis.plot([edge], [height], marker=">" if edge > 0 else "<", color=colour, linestyle="none")[0])
+        return
+    bar = [point.error - 2 * point.se, point.error + 2 * point.se]
+    style.guide(axis.plot(bar, [height] * 2, color=colour, linewidth=1.2)[0])
+    axis.scatter([point.error], [height], color=colour, marker=MARKS[point.side], s=22, zorder=3)
 
 
 def breakdown(table: pd.DataFrame) -> Figure:

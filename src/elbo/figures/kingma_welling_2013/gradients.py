@@ -6,16 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from elbo.figures import style
+from elbo.figures.kingma_welling_2013.looks import ESTIMATORS
 
 __all__ = ["gradient_noise"]
-
-LOOKS = {
-    "score function": ("#222222", "v", ":"),
-    "score function, baseline": ("#6b6b6b", "D", "-."),
-    "A": ("#D55E00", "s", "--"),
-    "B": ("#0072B2", "o", "-"),
-    "path": ("#009E73", "^", (0, (6, 2, 1, 2, 1, 2))),
-}
 
 
 def gradient_noise(table: pd.DataFrame) -> Figure:
@@ -33,14 +26,13 @@ def gradient_noise(table: pd.DataFrame) -> Figure:
     ]
     for axis, (panel, x, title, xlabel) in zip(axes[0], panels):
         rows = table[table.panel == panel].sort_values(x)
-        for name, (colour, marker, line) in LOOKS.items():
+        for name, (colour, marker, line) in ESTIMATORS.items():
             own = rows[rows.estimator == name]
             axis.plot(own[x], own.sd, linestyle=line, color=colour)
             axis.errorbar(
                 own[x], own.measured_sd, yerr=own.measured_se, color=colour, marker=marker, linestyle="none", capsize=2
             )
-            if panel == "distance":
-                _label(axis, name, own[x].to_numpy(), own.sd.to_numpy(), colour)
+            _label(axis, name, panel, own[x].to_numpy(), own.sd.to_numpy(), colour)
         length = rows[rows.estimator == "A"]
         axis.plot(length[x], length.gradient, color=style.COLOUR["log n"], linewidth=0.8, linestyle=(0, (1, 3)))
         axis.set_xscale("log")
@@ -54,14 +46,31 @@ def gradient_noise(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _label(axis, name: str, x, y, colour: str) -> None:
-    """Write the name beside its line, where the lines of the right panel are far apart."""
-    at, (dx, dy), align = {
-        "score function": (0, (0, 5), "left"),
-        "A": (0, (0, 5), "left"),
-        "B": (0, (0, -13), "left"),
-        "score function, baseline": (len(x) - 2, (-6, 6), "right"),
-        "path": (len(x) // 2, (6, -10), "left"),
-    }[name]
-    text = "path alone" if name == "path" else name
-    axis.annotate(text, (x[at], y[at]), xytext=(dx, dy), textcoords="offset points", color=colour, ha=align, fontsize=8)
+PLACES = {
+    "latents": {
+        "score function": (4, (-6, 6), "right"),
+        "score function, baseline": (-1, (0, 9), "right"),
+        "A": (-1, (0, 9), "right"),
+        "path": (3, (4, -14), "left"),
+    },
+    "distance": {
+        "score function": (0, (0, 6), "left"),
+        "A": (0, (0, 6), "left"),
+        "B": (0, (0, -15), "left"),
+        "score function, baseline": (-2, (-6, 7), "right"),
+        "path": (3, (6, -12), "left"),
+    },
+}
+"""Where a name stands, by panel: at which point of its line, how far from it (points), on which side."""
+
+
+def _label(axis, name: str, panel: str, x, y, colour: str) -> None:
+    """Write the name beside its line."""
+    if name not in PLACES[panel]:
+        return
+    at, (dx, dy), align = PLACES[panel][name]
+    text = {"path": "path alone", "score function, baseline": "with baseline"}.get(name, name)
+    if panel == "latents" and name == "A":
+        text = "A and B"
+    at = min(at, len(x) - 1)
+    axis.annotate(text, (x[at], y[at]), xytext=(dx, dy), textcoords="offset points", color=colour, ha=align)

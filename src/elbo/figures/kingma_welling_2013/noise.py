@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from elbo.figures import style
+from elbo.figures.kingma_welling_2013.looks import ESTIMATORS
 
 __all__ = ["estimator_noise"]
 
@@ -13,7 +14,7 @@ __all__ = ["estimator_noise"]
 def estimator_noise(table: pd.DataFrame) -> Figure:
     """Standard deviations of the estimators A and B: of one image's bound (left), of a minibatch's gradient (right)."""
     figure, axes = style.new(1, 2, height=2.7)
-    looks = {"A": ("#D55E00", "s", "--"), "B": ("#0072B2", "o", "-")}
+    looks = {name: ESTIMATORS[name] for name in ("A", "B")}
     panels = [
         ("value_sd", "One image, one draw", "sd of the bound (nats)"),
         ("gradient_sd", "A minibatch of images, one draw each", "sd of the encoder's gradient\n(nats per unit weight)"),
