@@ -16,6 +16,7 @@ from elbo.experiments.hoffman_johnson_2016.measured import (
     terms_over_training,
 )
 from elbo.experiments.hoffman_johnson_2016.priors import better_priors
+from elbo.experiments.hoffman_johnson_2016.quadrature import split_by_quadrature
 from elbo.experiments.hoffman_johnson_2016.training import Runs, train_models
 
 __all__ = ["MIDDLE", "REFERENCE", "SETTINGS", "reference_note", "reference_table", "with_reference"]
@@ -77,6 +78,9 @@ REFERENCE = {
         )
     ),
 }
+
+
+REFERENCE["split-by-quadrature"] = split_by_quadrature
 
 
 def reference_table(name: str) -> pd.DataFrame | None:

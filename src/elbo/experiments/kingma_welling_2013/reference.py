@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from elbo.experiments.kingma_welling_2013.appendix_d import appendix_d
 from elbo.experiments.kingma_welling_2013.deep import burda, burda_training
 from elbo.experiments.kingma_welling_2013.pictures_at_scale import amortisation_at_scale, pictures_at_scale
 
 __all__ = ["REFERENCE"]
 
 REFERENCE = {
+    "appendix-d": appendix_d,
     "burda": burda,
     "burda-training": burda_training,
     "pictures-mnist": pictures_at_scale,
