@@ -101,7 +101,7 @@ def text(html: str) -> str:
 def test_the_verdict_comes_from_the_figure_of_this_build(page):
     words = text(page[page.index('id="claim-toy-grows"') : page.index('id="claim-toy-absent"')])
     assert "reproduced · small run" in words
-    assert "9 nats, 0 nats below 9.00 ± 0.50 nats" in words
+    assert "9 nats, 0 nats below the paper's 9.00 ± 0.50 nats" in words
     assert "this build's run (profile smoke), figure" in words
     assert 'href="toy-2013.html#toy-2013-line"' in page
 

@@ -4,6 +4,8 @@ import hashlib
 import json
 import math
 import re
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -478,8 +480,8 @@ def test_each_value_of_a_column_is_a_case(tmp_path):
     ]
 
 
-def reference_table(folder: Path, name: str, text: str, **about) -> Path:
-    path = folder / "reference" / "toy-2013" / f"{name}.csv"
+def reference_table(folder: Path, name: str, text: str, chapter: str = "toy-2013", **about) -> Path:
+    path = folder / "reference" / chapter / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     record = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "commit": "d" * 40, "dirty": True, "cpu": "x"}
@@ -616,3 +618,42 @@ def test_a_slip_of_the_pen_is_a_sentence(tmp_path, changed, sentence):
 def test_two_claims_cannot_share_an_id(tmp_path):
     with pytest.raises(ClaimError, match="two claims"):
         load(tmp_path, ENTRY, ENTRY)
+
+
+def test_a_slip_of_three_nats_in_the_aggregated_posterior_is_seen_by_the_claim_on_the_split(checkout, monkeypatch):
+    """Their sum is the average KL whatever log q(z) is: the claim holds each term against its own integral."""
+    from elbo.experiments.hoffman_johnson_2016 import quadrature
+
+    the_claim = next(one for one in CLAIMS if one.id == "hoffman-johnson-2016-split")
+    (source,) = the_claim.ours
+    _, chapter, name = source.table.split("/")
+
+    def judged():
+        table = quadrature.split_by_quadrature(num=30, codes=2000, points=301)
+        reference_table(checkout, name, table.to_csv(index=False), chapter)
+        return judge(the_claim, Tables()).verdict
+
+    assert judged() == scoreboard.CHECK
+    from elbo.estimators import surgery as package
+
+    module = sys.modules[package.__module__]
+    right = module.log_aggregate_posterior
+    monkeypatch.setattr(module, "log_aggregate_posterior", lambda *a, **k: right(*a, **k) + 3)
+    assert judged() == scoreboard.CHECK_FAILS
+
+
+def test_a_case_without_a_sound_baseline_is_left_out_and_says_why(tmp_path):
+    require = {"number": "b", "at_least": 2.0, "why": "it has exploded"}
+    (source,) = claim().ours
+    judged = judge(claim(ours=(replace(source, require=require),)), tables(tmp_path))
+    assert judged.verdict == UNDECIDED and judged.cases[0].finding.words.endswith("left out: it has exploded")
+    fine = replace(source, require={**require, "at_least": 0.5})
+    assert judge(claim(ours=(fine,)), tables(tmp_path)).verdict == REPRODUCED
+
+
+def test_the_upper_half_and_votes_have_their_own_errors():
+    table = pd.DataFrame({"score": [0.1, 0.9, 0.8, 0.2, 0.7]})
+    upper = read({"column": "score", "take": "upper half", "error": "sem"}, table, ORIGIN, {})
+    assert upper.value == pytest.approx(0.8) and upper.error == pytest.approx(0.1 / math.sqrt(3))
+    one = read({"column": "score", "take": "max", "error": "votes", "votes": 100}, table, ORIGIN, {})
+    assert one.error == pytest.approx(0.03)

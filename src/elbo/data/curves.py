@@ -18,6 +18,7 @@ __all__ = ["CURVES", "directory", "paper_curves"]
 CURVES = {
     "blei-2017-figure-3": "e293ce8945c19c257a11111525a6ba24f694d92cb0ab7673d4eafa745f0e45b4",
     "blei-2017-figure-6": "081bd4a7a276197468a541a1c15af26d6df9d11b2906288054384df0b311dbb4",
+    "hoffman-johnson-2016-table-1": "b2f774dcb8fbbfd9a8bfd94d6a4856b655bcd127e96caa0bec71cbacb1e895b3",
     "kingma-welling-2013-figure-2": "77e4deab2ec118f8b858f071d4605eef254e5cf981d78160a033e14954182d89",
     "kingma-welling-2013-figure-3": "3704eaeae51cdf9fe1003a541f94cc638d4ad64615c9abb9357e1b5854c8cc87",
 }

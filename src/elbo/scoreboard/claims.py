@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -77,6 +77,7 @@ class Source:
         table: ``reference/<chapter>/<table>`` or ``figure/<id>``.
         keep: rows that count at all, ``{column: value}``.
         each: column over whose values the comparison is repeated; empty for one comparison.
+        require: a reading and the least that it must be; below it the case is undecided, for a reason that is given.
         until: column; rows beyond the largest value that every algorithm and seed of a case has reached are left out.
         read: readings by name, in order.
     """
@@ -86,6 +87,7 @@ class Source:
     each: str
     read: Mapping[str, Mapping]
     until: str = ""
+    require: Mapping = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -201,8 +203,8 @@ def _claim(entry: Mapping, papers: Mapping) -> Claim:
 
 
 def _source(id: str, entry: Mapping) -> Source:
-    complete = {"table", "read"} <= set(entry) <= {"table", "keep", "each", "read", "until"}
-    _require(id, complete, "a source has table, read, and perhaps keep, each and until")
+    complete = {"table", "read"} <= set(entry) <= {"table", "keep", "each", "read", "until", "require"}
+    _require(id, complete, "a source has table, read, and perhaps keep, each, until and require")
     address = re.fullmatch(r"reference/[\w-]+/[\w-]+(\+[\w-]+)?|figure/[\w-]+", entry["table"])
     _require(id, address, f"table {entry['table']!r} is neither reference/<chapter>/<table> nor figure/<id>")
     names: list[str] = []
@@ -232,7 +234,17 @@ def _source(id: str, entry: Mapping) -> Source:
                 f"{name}: interpolate takes a column and a reading named before it",
             )
         names.append(name)
-    return Source(entry["table"], entry.get("keep", {}), entry.get("each", ""), entry["read"], entry.get("until", ""))
+    if require := entry.get("require"):
+        complete = set(require) == {"number", "at_least", "why"} and require["number"] in names
+        _require(id, complete, "require takes number (a reading), at_least and why")
+    return Source(
+        entry["table"],
+        entry.get("keep", {}),
+        entry.get("each", ""),
+        entry["read"],
+        entry.get("until", ""),
+        entry.get("require", {}),
+    )
 
 
 def _used(rule: Mapping) -> list[str]:

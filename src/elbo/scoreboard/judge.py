@@ -128,7 +128,7 @@ def _cases(claim: Claim, source: Source, tables: Tables) -> tuple[tuple[Case, ..
             numbers[name] = read(spec, other, origin, numbers)
         shown = value if isinstance(value, str) or value is None else f"{value:,g}" if value < 1e6 else f"{value:g}"
         label = "" if value is None else f"{source.each.replace('_', ' ')} {shown}"
-        cases.append(Case(label, numbers, _finding(claim, numbers)))
+        cases.append(Case(label, numbers, _finding(claim, numbers, source.require)))
     return tuple(cases), origin
 
 
@@ -136,10 +136,12 @@ def _of_case(rows, each: str, value):
     return rows if value is None or each not in rows else select(rows, {each: value})
 
 
-def _finding(claim: Claim, numbers: Mapping[str, Number | Series]) -> Finding | None:
+def _finding(claim: Claim, numbers: Mapping[str, Number | Series], require: Mapping) -> Finding | None:
     if claim.rule is None:
         return None
     finding = decide(claim.rule, numbers, claim.reported, claim.unit)
+    if require and numbers[require["number"]].value < require["at_least"]:
+        return Finding(UNDECIDED, f"{finding.words}; left out: {require['why']}")
     runs = min((n for name in claim.compared for n in _seeds(numbers[name]) if n), default=0)
     if not claim.runs or runs >= claim.runs:
         return finding

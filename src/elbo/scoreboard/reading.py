@@ -11,6 +11,7 @@ A reading is a mapping::
                                   error over the rows that are averaged, also in a list with columns; none: exact
     per: seed                     rows of the same seed are averaged first, so that rows are runs
     seeds: rows                   how many runs stand behind it: rows, a column, or a setting of the run
+    votes: 2000                   with ``error: votes``: of a share of so many independent votes
     scale: 100                    factor for number and error
     along: beta                   a series over this column instead of one number
     from: paper/<figure>          read in another table than the source's, cut to the same case
@@ -51,6 +52,7 @@ class Series(NamedTuple):
 
 TAKE = {
     "mean": np.mean,
+    "upper half": lambda values: np.mean(_upper(values)),
     "median": np.median,
     "min": np.min,
     "max": np.max,
@@ -61,14 +63,14 @@ TAKE = {
     "closest": lambda values: np.diff(np.sort(values)).min() if len(values) > 1 else math.nan,
     "regrowth": lambda values: _regrowth(values),
 }
-"""What several rows come down to: ``closest`` is the smallest distance between two of them, ``regrowth`` the factor by which
+"""What several rows come down to: ``upper half`` is the mean of what is left when the lower half is dropped, ``closest`` is the smallest distance between two of them, ``regrowth`` the factor by which
 steps from row to row grow again after their smallest (an elbow: 1 for a curve whose steps only shrink)."""
 
 DERIVED = {
     "ratio": lambda a, b: _ratio(a, b),
     "difference": lambda a, b: Number(a.value - b.value, math.hypot(a.error, b.error), _both(a, b)),
 }
-KEYS = {"column", "where", "at", "take", "error", "seeds", "scale", "along", "per", "from", "interpolate"}
+KEYS = {"column", "where", "at", "take", "error", "seeds", "scale", "along", "per", "from", "interpolate", "votes"}
 
 
 def read(spec: Mapping, table: pd.DataFrame, origin: Origin, known: Mapping[str, Number]) -> Number | Series:
@@ -130,6 +132,10 @@ def _error(spec: Mapping, rows: pd.DataFrame, values: np.ndarray, value: float) 
     error, take = spec["error"], spec.get("take")
     if error == "none":
         return 0.0
+    if error == "votes":
+        return math.sqrt(max(value * (1 - value), 1 / spec["votes"]) / spec["votes"])
+    if take == "upper half":
+        values = _upper(values)
     over_rows = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
     columns = _columns(error)
     if not columns:
@@ -139,7 +145,9 @@ def _error(spec: Mapping, rows: pd.DataFrame, values: np.ndarray, value: float) 
         np.isnan(parts).all(0), np.nan, np.sqrt(np.nansum(parts**2, 0))
     )  # one seed has no error over seeds
     if isinstance(error, list) and "sem" in error:
-        return float(math.hypot(over_rows, errors.mean()))
+        return float(
+            math.hypot(0.0 if math.isnan(over_rows) else over_rows, errors.mean())
+        )  # one seed has no error over seeds
     if take == "mean":
         return float(errors.mean())
     return float(errors[{"first": 0, "last": -1}.get(take, int(np.abs(values - value).argmin()))])
@@ -179,9 +187,13 @@ def _equal(column: pd.Series, value) -> np.ndarray:
     return (column == value).to_numpy(bool)
 
 
+def _upper(values: np.ndarray) -> np.ndarray:
+    return np.sort(values)[len(values) // 2 :]
+
+
 def _columns(error: str | list[str]) -> list[str]:
     """The columns that an error is made of."""
-    return [name for name in ([error] if isinstance(error, str) else error) if name not in ("none", "sem")]
+    return [name for name in ([error] if isinstance(error, str) else error) if name not in ("none", "sem", "votes")]
 
 
 def _between(rows: pd.DataFrame, column: str, along: str, place: float) -> Number:
