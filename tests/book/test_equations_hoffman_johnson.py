@@ -129,6 +129,23 @@ def test_free_energy(world, temperature):
         close(free(log_q), -world.log_evidence[0])
 
 
+@pytest.mark.equation("eq-hoffman-johnson-2016-total")
+def test_the_bound_of_all_data_is_the_sum_of_their_bounds(world):
+    """Two data, the integral over both codes at once, on a grid in the plane."""
+    line = torch.linspace(-9, 9, 1501, dtype=torch.float64)
+    step = (line[1] - line[0]).item()
+    model = world.model
+    decoded = line.unsqueeze(1) * model.weight[:, 0] + model.mean
+    log_likelihood = Normal(decoded, torch.exp(0.5 * model.log_var)).log_prob(world.x[:2].unsqueeze(1)).sum(-1)
+    log_prior = Normal(torch.zeros((), dtype=torch.float64), 1.0).log_prob(line)
+    log_q = Normal(world.mean[:2], torch.exp(0.5 * world.log_var[:2])).log_prob(line)  # (2, line)
+    log_joint = log_likelihood + log_prior
+    density = torch.exp(log_q[0].unsqueeze(1) + log_q[1])  # the product, over both codes
+    bracket = torch.log(torch.exp(log_joint[0] - log_q[0]).unsqueeze(1) * torch.exp(log_joint[1] - log_q[1]))
+    whole = torch.where(density > 1e-200, density * bracket, 0).sum() * step**2
+    close(whole, elbo(world)[:2].sum(), 1e-6)
+
+
 @pytest.mark.equation("eq-hoffman-johnson-2016-aggregate")
 def test_aggregated_posterior(world):
     density = world.log_q.exp().mean(0)

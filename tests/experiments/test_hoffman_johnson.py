@@ -206,19 +206,25 @@ def test_every_figure_shows_its_table(runs, table):
     about = {"data": "digits", "images": 1442}
     means = experiments.over_seeds(table.assign(run="this run", **about), ["run", "data", "images", "latent_dim"])
     ages = experiments.terms_over_training(runs, codes=100, seed=0).assign(run="this run", **about)
+    turns = experiments.turning_points(ages, {"this run": 4})
+    gains = experiments.gains(
+        experiments.joint_prior(runs, 4, components=3, batch_size=100, learning_rate=1e-2, codes=200, seed=0)
+    ).assign(run="this run", **about)
     ceiling = experiments.information_against_n(runs, [10, 100], codes=100, seed=0).assign(run="this run", **about)
     densities = experiments.spike_densities([0.5, 0.1], num=5, points=101, seed=0)
     spikes = experiments.spikes([0.5, 0.1], num=50, dim=2, codes=100, seed=0)
     widths, temperatures = (f([0.25, 1.0, 4.0], seed=0) for f in (experiments.widths, experiments.temperatures))
     sizes = experiments.total_and_average([1, 10], prior_scale=1.0, seed=0)
     grid = experiments.aggregate_on_grid(runs, points=21)
-    compared = experiments.compare_estimators(runs, 4, batch_size=16, batches=3, codes=100, seed=0)
+    compared = experiments.compare_estimators(runs, 4, batch_size=16, batches=3, codes=100, seed=0).assign(
+        run="this run"
+    )
     priors = experiments.better_priors(runs, 4, components=[2], pseudo_inputs=[20], codes=200, seed=0).assign(
         run="this run", **about
     )
     for figure, data in [
         (figures.surgery_table(means), means),
-        (figures.over_training(ages), ages),
+        (figures.over_training(ages, turns), ages),
         (figures.log_n_ceiling(ceiling), ceiling),
         (figures.spikes(densities, spikes), pd.concat([densities, spikes])),
         (figures.energy_entropy(widths, temperatures), pd.concat([widths, temperatures])),
@@ -226,6 +232,7 @@ def test_every_figure_shows_its_table(runs, table):
         (figures.aggregate_and_prior(grid), grid),
         (figures.estimators(compared), compared),
         (figures.better_prior(priors), priors),
+        (figures.joint_prior(gains), gains),
     ]:
         assert mismatch(figure, data) is None
         numbers = data.select_dtypes("number").columns
@@ -290,3 +297,42 @@ def test_a_prior_learned_together_is_measured_like_the_others(runs):
         key = ("learned together", own, "train")
         assert parts[key] == pytest.approx(whole[key])
         assert parts[("fitted afterwards", own, "train")] > 0
+
+
+def test_the_paper_table_adds_up():
+    """Its average KL is the sum of its parts, as it must be with the information got by subtraction."""
+    table = experiments.paper_table()
+    split = table["mutual_information"] + table["marginal_kl"]
+    np.testing.assert_allclose(split, table["average_kl"], atol=0.005)
+    assert (table["mutual_information"] < table["log_n"]).all()
+    assert table["log_n"].iloc[0] == pytest.approx(11.0021, abs=1e-4)
+
+
+def test_ours_stands_beside_the_paper(table, monkeypatch):
+    own = experiments.over_seeds(table)
+    both = experiments.beside_the_paper(own, data="digits", images=1442)
+    assert list(both["run"].unique()) == ["the paper", "ours", "this run"]
+    shape = {"binarise": "fixed", "split": "train", "log_n": math.log(60_000)}
+    rows = [
+        {"seed": seed, "latent_dim": 2, "epoch": epoch, "elbo": -100.0 - seed + epoch, "elbo_se": 0.1} | shape
+        for seed in (0, 1)
+        for epoch in (1, 2, 3)
+        if (seed, epoch) != (1, 3)  # one run is younger: compare at an age that both have reached
+    ]
+    monkeypatch.setattr(experiments.theirs, "reference_table", lambda name: pd.DataFrame(rows))
+    large = experiments.their_network().iloc[0]
+    assert (large["epoch"], large["models"], large["elbo"]) == (2, 2, -98.5)
+    ours = experiments.beside_the_paper(own, data="digits", images=1442)
+    assert ours[ours["run"] == "ours"]["elbo"].tolist() == [-98.5]
+
+
+def test_turning_points():
+    line = {"latent_dim": 3, "epoch": [1, 2, 3, 4], "mutual_information": [1, 5, 9.5, 10], "marginal_kl": [3, 1, 2, 4]}
+    turns = experiments.turning_points(pd.DataFrame(line).assign(run="a"), {"a": 3}).iloc[0]
+    assert (turns["information"], turns["least"], turns["first"], turns["second"]) == (3, 2, 2, 3)
+
+
+def test_the_error_of_an_estimator_is_its_distance_from_the_exact_value():
+    rows = [("exact", "a", 2.0), ("x", "a", 5.0), ("exact", "b", -1.0), ("x", "b", -3.0)]
+    table = pd.DataFrame(rows, columns=["estimator", "term", "value"])
+    assert experiments.estimator_errors(table).tolist() == [0, 3, 0, -2]

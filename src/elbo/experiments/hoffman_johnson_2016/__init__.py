@@ -14,10 +14,12 @@ from elbo.experiments.hoffman_johnson_2016.measured import (
     aggregate_on_grid,
     as_text,
     compare_estimators,
+    estimator_errors,
     information_against_n,
     over_seeds,
     surgery_table,
     terms_over_training,
+    turning_points,
 )
 from elbo.experiments.hoffman_johnson_2016.priors import better_priors
 from elbo.experiments.hoffman_johnson_2016.reference import (
@@ -28,6 +30,7 @@ from elbo.experiments.hoffman_johnson_2016.reference import (
     with_reference,
 )
 from elbo.experiments.hoffman_johnson_2016.sweep import SWEEPS
+from elbo.experiments.hoffman_johnson_2016.theirs import beside_the_paper, paper_table, their_network
 from elbo.experiments.hoffman_johnson_2016.training import Runs, train_models
 
 __all__ = [
@@ -37,14 +40,17 @@ __all__ = [
     "Runs",
     "aggregate_on_grid",
     "as_text",
+    "beside_the_paper",
     "better_priors",
     "compare_estimators",
+    "estimator_errors",
     "forms_on_autoencoder",
     "forms_on_twin",
     "gains",
     "information_against_n",
     "joint_prior",
     "over_seeds",
+    "paper_table",
     "reference_note",
     "reference_table",
     "spike_densities",
@@ -52,8 +58,10 @@ __all__ = [
     "surgery_table",
     "temperatures",
     "terms_over_training",
+    "their_network",
     "total_and_average",
     "train_models",
+    "turning_points",
     "widths",
     "with_reference",
 ]

@@ -19,9 +19,11 @@ __all__ = [
     "as_text",
     "compare_estimators",
     "information_against_n",
+    "estimator_errors",
     "over_seeds",
     "surgery_table",
     "terms_over_training",
+    "turning_points",
 ]
 
 
@@ -86,6 +88,24 @@ def terms_over_training(runs: Runs, *, codes: int, seed: int) -> pd.DataFrame:
     return over_seeds(pd.concat(tables), ("latent_dim", "epoch"))
 
 
+def turning_points(ages: pd.DataFrame, latent_dim: dict[str, int], share: float = 0.9) -> pd.DataFrame:
+    """When training turns, for one size of code of every run: rows ``run, latent_dim``.
+
+    Returns:
+        ``information``, the first kept age, in epochs, at which the mutual information has reached ``share`` of its
+        end; ``least``, the age of the least marginal KL; ``first`` and ``second``, the two in order of time.
+    """
+    rows = []
+    for run, dim in latent_dim.items():
+        line = ages[(ages["run"] == run) & (ages["latent_dim"] == dim)].sort_values("epoch")
+        there = line["mutual_information"] >= share * line["mutual_information"].iloc[-1]
+        information, least = line["epoch"][there.idxmax()], line["epoch"][line["marginal_kl"].idxmin()]
+        first, second = sorted((information, least))
+        row = {"run": run, "latent_dim": dim, "information": information, "least": least}
+        rows.append(row | {"first": first, "second": second})
+    return pd.DataFrame(rows)
+
+
 def information_against_n(runs: Runs, sizes: Sequence[int], *, codes: int, seed: int) -> pd.DataFrame:
     """Index-code mutual information of nested random subsets of the training set, for the first model of each size of
     code.
@@ -129,8 +149,8 @@ def compare_estimators(
 
     Returns:
         Rows ``estimator, term`` with ``value`` and ``se``, nats per image. Terms: ``mutual information``, ``total
-        correlation``, ``dimension-wise KL`` and their ``sum``; errors over codes for the exact rows (their sum is the
-        average KL in closed form), over batches for the others.
+        correlation``, ``dimension-wise KL`` and their ``sum``; standard errors over codes for the exact rows (their
+        sum is the average KL in closed form), over batches for the others. ``error`` is the distance from the exact row.
     """
     generator = torch.Generator().manual_seed(seed)
     mean, log_var = (t.double() for t in runs.encodings(runs.member(latent_dim)))
@@ -151,7 +171,14 @@ def compare_estimators(
             {"estimator": kind, "term": term, "value": value, "se": error}
             for term, value, error in zip((*names, "sum"), table.mean(0).tolist(), errors.tolist())
         ]
-    return pd.DataFrame(rows).assign(log_n=math.log(len(mean)), log_b=math.log(batch_size))
+    found = pd.DataFrame(rows).assign(log_n=math.log(len(mean)), log_b=math.log(batch_size))
+    return found.assign(error=estimator_errors(found))
+
+
+def estimator_errors(table: pd.DataFrame) -> pd.Series:
+    """How far each row of :func:`compare_estimators` is from the exact value of its term, nats per image."""
+    exact = table[table["estimator"] == "exact"].set_index("term")["value"]
+    return table["value"] - table["term"].map(exact)
 
 
 def _exact_terms(mean, log_var, codes: int, generator: torch.Generator) -> list[dict]:

@@ -33,7 +33,7 @@ def energy_entropy(widths: pd.DataFrame, temperatures: pd.DataFrame) -> Figure:
         xytext=(2, -10),
         textcoords="offset points",
         color=style.GREY,
-        fontsize=8,
+        fontsize=style.SMALL,
     )
     style.panel(left, "q wider or narrower, T = 1", "variance of q / that of the posterior", "nats")
     style.panel(right, "equilibrium at temperature T", "temperature T", "nats")
@@ -41,25 +41,21 @@ def energy_entropy(widths: pd.DataFrame, temperatures: pd.DataFrame) -> Figure:
 
 
 def total_and_average(table: pd.DataFrame) -> Figure:
-    """Left: L and L/N over the number of data. Right: where they are largest with a prior on the parameter."""
-    figure, (axes,) = style.new(1, 3, height=2.5)
-    for panel, column, title in ((axes[0], "total", "|L| grows with N"), (axes[1], "average", "L/N settles")):
-        panel.plot(table["n"], table[column], color=style.COLOUR["elbo"], marker="o")
-        style.panel(panel, title, "data N", "nats" if column == "total" else "nats per datum")
+    """Where L and L/N, each with a prior on the parameter added, are largest, over the number of data."""
+    figure, ((axes,),) = style.new(1, 1, height=2.9, width=5.4)
     looks = {
-        "mean": ("without prior", style.COLOUR["p"], ":"),
-        "map_total": ("with L", style.COLOUR["q"], "-"),
-        "map_average": ("with L/N", style.COLOUR["marginal kl"], "--"),
+        "mean": ("without a prior", style.COLOUR["p"], ":", "o"),
+        "map_total": ("prior added to L", style.COLOUR["q"], "-", "s"),
+        "map_average": ("prior added to L/N", style.COLOUR["marginal kl"], "--", "^"),
     }
-    for column, (_, colour, dash) in looks.items():
-        axes[2].plot(table["n"], table[column], color=colour, linestyle=dash)
+    for column, (_, colour, dash, marker) in looks.items():
+        axes.plot(table["n"], table[column], color=colour, linestyle=dash, marker=marker)
+    axes.set_xscale("log")
+    style.guide(axes.axhline(0, **style.GUIDE))
     last = table.iloc[-1]
-    style.end_labels(
-        axes[2], [(last["n"], last[column], text, colour) for column, (text, colour, _) in looks.items()], gap=0.09
-    )
-    style.panel(axes[2], "maximiser with a prior", "data N", "parameter")
-    for panel in axes:
-        panel.set_xscale("log")
+    ends = [(last["n"], last[column], text, colour) for column, (text, colour, *_) in looks.items()]
+    style.end_labels(axes, ends, gap=0.09)
+    style.panel(axes, "the maximiser", "number of data N", "parameter")
     return figure
 
 
@@ -68,7 +64,7 @@ def spikes(densities: pd.DataFrame, table: pd.DataFrame) -> Figure:
     figure, ((left, right),) = style.new(1, 2, height=3.2, width_ratios=[1, 1.25])
     looks = ((style.GREY, "-."), (style.COLOUR["q"], "--"), (style.COLOUR[KL], "-"))
     for (scale, line), (colour, dash) in zip(densities.groupby("scale", sort=False), looks):
-        left.plot(line["z"], line["density"], color=colour, linestyle=dash, linewidth=1.1, label=f"s = {scale:g}")
+        left.plot(line["z"], line["density"], color=colour, linestyle=dash, linewidth=1.1, label=f"σ = {scale:g}")
     first = densities[densities["scale"] == densities["scale"].iloc[0]]
     left.plot(first["z"], first["prior"], color=style.COLOUR["p"], linestyle=":", label="prior")
     left.set_ylim(0, 1.45 * densities["density"].max())
@@ -100,8 +96,8 @@ def spikes(densities: pd.DataFrame, table: pd.DataFrame) -> Figure:
         xytext=(0, 4),
         textcoords="offset points",
         color=style.GREY,
-        fontsize=8,
+        fontsize=style.SMALL,
     )
     style.end_labels(right, labels, gap=0.07)
-    style.panel(right, "narrower posteriors, same prior", "standard deviation s of every posterior", "nats per datum")
+    style.panel(right, "narrower posteriors, same prior", "standard deviation σ of every posterior", "nats per datum")
     return figure

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from elbo.figures import style
 
-__all__ = ["DATA", "KL", "LOG_N", "MI", "bar", "log_n_line", "log_ticks", "run_title", "short"]
+__all__ = ["DATA", "KL", "LOG_N", "MI", "bar", "log_ticks", "run_title", "short"]
 
 MI, KL, LOG_N = "mutual information", "marginal kl", "log n"
 DATA = {"digits": "digits", "mnist": "MNIST"}
@@ -24,7 +24,7 @@ def bar(figure: Figure, shown, axes: Axes, label: str, **kwargs) -> None:
 def run_title(part: pd.DataFrame) -> str:
     """Which run, which data, how many images."""
     first = part.iloc[0]
-    return f"{first['run']}: {DATA.get(first['data'], first['data'])}, N = {int(first['images']):,}"
+    return f"{first['run']}: {DATA.get(first['data'], first['data'])}\nN = {int(first['images']):,}"
 
 
 def short(value: float) -> str:
@@ -38,16 +38,3 @@ def log_ticks(axes: Axes, values: pd.Series) -> None:
     ticks = [tick for tick in (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000) if values.min() <= tick <= values.max()]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-
-
-def log_n_line(axes: Axes, value: float, height: float) -> None:
-    """The ceiling as a named vertical line."""
-    style.guide(axes.axvline(value, **style.GUIDE))
-    axes.annotate(
-        f"log N = {value:.2f}",
-        (value, height),
-        xytext=(3, -2),
-        textcoords="offset points",
-        color=style.GREY,
-        fontsize=8,
-    )
