@@ -4,6 +4,7 @@ import re
 
 import jupytext
 import pytest
+
 from checkout import ROOT
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import re
 import subprocess
 import sys
 
@@ -56,6 +57,7 @@ def test_caption_script_and_python_line_print_the_same_numbers(id):
     assert engine.sentence(template, values) == live.say(id)
     assert engine.sentence(figure.caption, values) == figure.filled(figure.caption)
     assert live.say(id, **figure.default) == live.say(id)
+    assert "{" not in live.say(id) + figure.filled(re.sub(r"\$[^$]*\$", "", figure.caption)) + figure.filled(figure.alt)
     assert any(character.isdigit() for character in live.say(id))
 
 

@@ -16,6 +16,9 @@ __all__ = ["IDS", "Control", "Figure", "Predict", "figure", "say", "show"]
 
 _MODULES = {
     "elbo-four-cuts": "four_cuts",
+    "hoffman-johnson-2016-live-surgery": "surgery",
+    "blei-2017-live-two-kl": "two_kl",
+    "higgins-2017-live-beta": "beta",
 }
 IDS = tuple(_MODULES)
 """The live figures of the book, in the order of their making."""

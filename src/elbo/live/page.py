@@ -167,6 +167,9 @@ def _visit_stage(translator, node) -> None:
     rows = len([one for one in about.controls if one.tab in (None, 0)])
     wide = about.height[0] + 112 + 50 * -(-rows // 2)
     narrow = about.height[1] + 135 + 54 * rows
+    longest = max(len(about.say(**about.default)), 60)
+    wide += 24 * max(0, -(-longest // 78) - 2)
+    narrow += 24 * max(0, -(-longest // 37) - 2)
     translator.body.append(
         f'<elbo-live class="elbo-live" data-id="{about.id}" data-base="{base}" data-cite="{cite}" data-spec="{record}" '
         f'style="--live-wide:{wide}px;--live-narrow:{narrow}px">'

@@ -169,6 +169,8 @@ def fill(template: str, values: Mapping[str, Any]) -> str:
     """``{name}`` and ``{name:.3f}`` replaced; a minus is a minus sign, and nothing is ``-0.000``."""
 
     def one(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            return match[0]  # braces of a formula
         value, digits = values[match[1]], match[2]
         if isinstance(value, str):
             return value

@@ -28,6 +28,7 @@ from elbo.reference import parts
 
 __all__ = [
     "ReferenceError",
+    "chapters",
     "directory",
     "gather",
     "load",
@@ -96,12 +97,16 @@ def tables(chapter: str) -> dict[str, Callable[[], pd.DataFrame]]:
     return getattr(_experiments(chapter), "REFERENCE", {})
 
 
+def chapters() -> list[str]:
+    """The chapters that have experiments, by key."""
+    folder = PACKAGE / "experiments"
+    return sorted(path.stem.replace("_", "-") for path in folder.iterdir() if path.stem[0] != "_")
+
+
 def _experiments(chapter: str):
-    try:
-        return importlib.import_module("elbo.experiments." + chapter.replace("-", "_"))
-    except ModuleNotFoundError:
-        known = sorted(p.stem.replace("_", "-") for p in (PACKAGE / "experiments").iterdir() if p.stem[0] != "_")
-        raise ReferenceError(f"no experiments for {chapter!r}; the chapters are {', '.join(known)}") from None
+    if chapter not in chapters():
+        raise ReferenceError(f"no experiments for {chapter[:200]!r}; the chapters are {', '.join(chapters())}")
+    return importlib.import_module("elbo.experiments." + chapter.replace("-", "_"))
 
 
 def sweeps(chapter: str) -> dict[str, parts.Sweep]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ class Plan:
         parameters: every parameter with its value; ``given`` those of the command line.
         device: what the run will use, see :func:`elbo.companion.record.fingerprint.device_in_force`.
         inputs: see :func:`elbo.companion.record.fingerprint.inputs`.
+        aside: the run has a place of its own, by ``--out``.
         because: what changed since the accepted run at ``destination``; empty if nothing did, and nothing has to run.
     """
 
@@ -34,6 +36,7 @@ class Plan:
     inputs: dict[str, Any]
     destination: Path
     because: tuple[str, ...]
+    aside: bool = False
 
     @property
     def key(self) -> str:
@@ -43,6 +46,14 @@ class Plan:
     def fingerprint(self) -> str:
         """The same for two plans that would run the same chapter in the same way."""
         return fingerprint.digest(self.inputs)
+
+    @property
+    def label(self) -> str:
+        """The chapter's key, with a digest of the place for a run that has one of its own: it names log and failed run,
+        so that runs of one chapter side by side do not share them."""
+        if not self.aside:
+            return self.key
+        return f"{self.key}-{hashlib.sha256(str(self.destination.resolve()).encode()).hexdigest()[:8]}"
 
     @property
     def notebook(self) -> Path:
@@ -80,7 +91,17 @@ def make_plans(
         overrides = {name: values[name] for name in given or {}} | ({"device": device} if device else {})
         because = ("--force",) if force else tuple(_changed(destination, chapter.key, described))
         plans.append(
-            Plan(chapter, profile.name, values, overrides, devices[requested], described, destination, because)
+            Plan(
+                chapter,
+                profile.name,
+                values,
+                overrides,
+                devices[requested],
+                described,
+                destination,
+                because,
+                out is not None,
+            )
         )
     return plans
 

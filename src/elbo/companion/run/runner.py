@@ -127,20 +127,20 @@ async def _execute(context: Context, plan: Plan, folder: Path) -> float:
     }
     context.display.start(key, len(accept.code_cells(notebook)) + bool(job["parameters"]))
     project.logs.mkdir(parents=True, exist_ok=True)
-    log = project.logs / f"{plan.profile}-{key}.log"
+    log = project.logs / f"{plan.profile}-{plan.label}.log"
     last, status = await work(context, plan, job, folder, log)
     executed = folder / "run" / f"{key}.ipynb"
     if status == 0 and last.get("event") == "done":
         result = nbformat.read(executed, as_version=4)
         if (reason := accept.refusal(result, key)) is None:
-            project.failed(key).unlink(missing_ok=True)
+            project.failed(plan.label).unlink(missing_ok=True)
             seconds = place(project, plan, result, context.commit, context.threads, folder / "run")
             shutil.rmtree(project.checkpoints(key, plan.fingerprint), ignore_errors=True)
             return seconds
         said = f"{key} was refused: {reason}; mend the chapter and run it again"
     else:
         said = sentence(plan, last, status, context, log)
-    if kept := keep_failed(executed, project.failed(key)):
+    if kept := keep_failed(executed, project.failed(plan.label)):
         said += f" ({project.show(kept)} shows how far it came)"
     raise CompanionError(said, DATA if last.get("kind") == "no data" else RUN)
 

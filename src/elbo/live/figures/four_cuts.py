@@ -20,7 +20,7 @@ NOISE = 0.5
 
 CUTS = (
     (("log p(x)", "evidence", 1, "elbo"), ("KL(q ‖ p(z|x))", "posterior_kl", -1, "average kl")),
-    (("energy", "energy", -1, "elbo"), ("entropy", "entropy", 1, "mutual information")),
+    (("energy", "energy", -1, "energy"), ("entropy", "entropy", 1, "entropy")),
     (("reconstruction", "reconstruction", 1, "reconstruction"), ("KL(q ‖ p(z))", "prior_kl", -1, "average kl")),
     (
         ("reconstruction", "reconstruction", 1, "reconstruction"),
@@ -84,7 +84,7 @@ def draw(state, found):
             at += sign * found[term]
         words = [
             TextArea(f"{'− ' if sign < 0 else '+ ' if i else ''}{name} {found[term]:.3f}".replace("-", "−"),
-                     textprops={"color": style.COLOUR[meaning], "fontsize": 8})
+                     textprops={"color": style.COLOUR[meaning], "fontsize": style.SMALL})
             for i, (name, term, sign, meaning) in enumerate(pieces)
         ]  # fmt: skip
         line = AnnotationBbox(

@@ -15,7 +15,7 @@ elboLive.define("elbo-four-cuts", {
   },
   cuts: [
     ["evidence \u2212 gap", ["log p(x)", "evidence", 1, "ink"], ["KL(q \u2016 posterior)", "posterior_kl", -1, "purple"]],
-    ["entropy \u2212 energy", ["energy", "energy", -1, "ink"], ["entropy", "entropy", 1, "blue"]],
+    ["entropy \u2212 energy", ["energy", "energy", -1, "brown"], ["entropy", "entropy", 1, "violet"]],
     ["reconstruction \u2212 penalty", ["reconstruction", "reconstruction", 1, "green"], ["KL(q \u2016 prior)", "prior_kl", -1, "purple"]],
     ["reconstruction \u2212 information \u2212 marginal KL", ["reconstruction", "reconstruction", 1, "green"],
       ["information", "information", -1, "blue"], ["marginal KL", "marginal_kl", -1, "red"]],

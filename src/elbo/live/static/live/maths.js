@@ -23,8 +23,8 @@
     return s * h;
   };
   /* Average KL of N(means[n], sd) from N(0, 1), and its parts: Hoffman and Johnson (2016). means ascend. */
-  function surgery(means, sd) {
-    const n = means.length, h = sd / 12, reach = 9 * sd;
+  function surgery(means, sd, perSd = 12, sds = 9) {
+    const n = means.length, h = sd / perSd, reach = sds * sd;
     const low = means[0] - reach, points = Math.ceil((means[n - 1] + reach - low) / h) + 1;
     const q = new Float64Array(points), own = new Float64Array(points);
     for (const m of means) {
@@ -65,7 +65,8 @@
   }
   /* A template's {name} and {name:.3f}, as elbo.live.spec.fill has it. */
   function fill(template, values) {
-    return template.replace(/\{(\w+)(?::\.(\d)f)?\}/g, (_, name, digits) => {
+    return template.replace(/\{(\w+)(?::\.(\d)f)?\}/g, (whole, name, digits) => {
+      if (!Object.hasOwn(values, name)) return whole;
       const value = values[name];
       if (typeof value === "string") return value;
       if (!Number.isFinite(value)) return "infinite";
