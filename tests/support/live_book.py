@@ -18,7 +18,7 @@ __all__ = ["build", "page"]
 
 def page(id: str) -> str:
     """The text of the page of a figure: prose before and after, a link to a state, a reference by number."""
-    first = next(one for one in live.figure(id).controls if not one.options)
+    first = live.figure(id).controls[-1]
     value = first.corners()[0]
     filler = "A paragraph of prose, so that there is something to scroll past. " * 12
     return (

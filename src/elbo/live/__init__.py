@@ -19,6 +19,12 @@ _MODULES = {
     "hoffman-johnson-2016-live-surgery": "surgery",
     "blei-2017-live-two-kl": "two_kl",
     "higgins-2017-live-beta": "beta",
+    "kingma-welling-2013-live-gradients": "gradients",
+    "blei-2017-live-jensen": "jensen",
+    "blei-2017-live-cavi": "cavi",
+    "kingma-welling-2013-live-latent-walk": "latent_walk",
+    "higgins-2017-live-vote": "vote",
+    "kingma-welling-2013-live-amortisation": "amortisation",
 }
 IDS = tuple(_MODULES)
 """The live figures of the book, in the order of their making."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from py_mini_racer import MiniRacer
 
-__all__ = ["STATIC", "sentence", "terms"]
+__all__ = ["STATIC", "evaluate", "sentence", "terms"]
 
 STATIC = Path(__file__).parent / "static" / "live"
 _STUB = """
@@ -44,6 +44,11 @@ def _payload(name: str) -> str:
     """Read a payload into the engine; returns the JavaScript that names it."""
     _engine().eval((STATIC / name).read_text(encoding="utf-8"))
     return f"elboLive.sent[{json.dumps(name.split('.')[0])}]"
+
+
+def evaluate(script: str) -> Any:
+    """The value of a script in the engine, after whatever was computed there last."""
+    return _engine().eval(script)
 
 
 def sentence(template: str, values: dict[str, Any]) -> str:

@@ -188,7 +188,8 @@
         return el("label", {}, input, el("span", {}, word));
       });
       inputs[c.name] = v => { radios[v].firstChild.checked = true; };
-      return el("fieldset", {className: "elbo-live-choice", "data-name": c.name}, el("legend", {}, c.label), ...radios);
+      const wide = c.options.join("").length > 26 ? " elbo-live-wide" : "";
+      return el("fieldset", {className: "elbo-live-choice" + wide, "data-name": c.name}, el("legend", {}, c.label), ...radios);
     }
     const tool = (word, title, act) => {
       const button = el("button", {type: "button", title}, word);
