@@ -1,7 +1,7 @@
 """Closed forms: log-densities, entropies and divergences.
 
 Everything here returns ``(batch,)`` nats (the last axis is summed, no other), keeps its normalising constant, and runs on
-the device and in the precision of its arguments. Variances enter as ``log_var``, probabilities as ``logits``.
+the device and in the precision of its arguments, which must be of floating point (``TypeError``). Variances enter as ``log_var``, probabilities as ``logits``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import math
 
 import torch
 from torch import Tensor
+
+from elbo.checks import floating
 
 __all__ = [
     "LOG_2PI",
@@ -37,12 +39,14 @@ def gaussian_log_prob(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     Returns:
         ``(...)`` nats, summed over ``dim``.
     """
+    floating(x=x, mean=mean, log_var=log_var)
     squared = (x - mean).square() * torch.exp(-log_var)
     return -0.5 * (squared + log_var + LOG_2PI).sum(-1)
 
 
 def standard_gaussian_log_prob(z: Tensor) -> Tensor:
     r"""Log-density of the standard Gaussian, :math:`\log N(z; 0, I)`; ``(..., dim) -> (...)`` nats."""
+    floating(z=z)
     return -0.5 * (z.square() + LOG_2PI).sum(-1)
 
 
@@ -58,11 +62,13 @@ def bernoulli_log_prob(x: Tensor, logits: Tensor) -> Tensor:
     Returns:
         ``(...)`` nats, summed over ``dim``.
     """
+    floating(x=x, logits=logits)
     return (x * logits - torch.nn.functional.softplus(logits)).sum(-1)
 
 
 def gaussian_entropy(log_var: Tensor) -> Tensor:
     r"""Entropy of a diagonal Gaussian, :math:`\tfrac12 \sum_d (1 + \log 2\pi + \log\sigma_d^2)`; ``(..., dim) -> (...)`` nats."""
+    floating(log_var=log_var)
     return 0.5 * (log_var + 1 + LOG_2PI).sum(-1)
 
 
@@ -78,6 +84,7 @@ def gaussian_kl(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Te
     Returns:
         ``(...)`` nats, summed over ``dim``; never negative.
     """
+    floating(mean_q=mean_q, log_var_q=log_var_q, mean_p=mean_p, log_var_p=log_var_p)
     ratio = log_var_q - log_var_p
     shift = (mean_q - mean_p).square() * torch.exp(-log_var_p)
     return 0.5 * (torch.expm1(ratio) - ratio + shift).sum(-1)
@@ -91,6 +98,7 @@ def standard_gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
     Returns:
         ``(...)`` nats for arguments ``(..., dim)``.
     """
+    floating(mean=mean, log_var=log_var)
     return 0.5 * (torch.expm1(log_var) - log_var + mean.square()).sum(-1)
 
 
@@ -106,8 +114,9 @@ def gaussian_renyi(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p:
     Raises:
         ValueError: ``alpha`` is not positive.
     """
-    if alpha <= 0:
-        raise ValueError(f"alpha must be positive, got {alpha}; for the reverse direction swap q and p")
+    floating(mean_q=mean_q, log_var_q=log_var_q, mean_p=mean_p, log_var_p=log_var_p)
+    if not 0 < alpha < math.inf:
+        raise ValueError(f"alpha must be positive and finite, got {alpha}; for the reverse direction swap q and p")
     if alpha == 1:
         return gaussian_kl(mean_q, log_var_q, mean_p, log_var_p)
     var_q, var_p = log_var_q.exp(), log_var_p.exp()
@@ -131,6 +140,7 @@ def mvn_log_prob(x: Tensor, mean: Tensor, cov: Tensor) -> Tensor:
     Raises:
         torch.linalg.LinAlgError: ``cov`` is not positive definite.
     """
+    floating(x=x, mean=mean, cov=cov)
     chol = torch.linalg.cholesky(cov)
     whitened = torch.linalg.solve_triangular(chol, (x - mean).unsqueeze(-1), upper=False).squeeze(-1)
     return -0.5 * (whitened.square() + LOG_2PI).sum(-1) - _half_log_det(chol)
@@ -138,6 +148,7 @@ def mvn_log_prob(x: Tensor, mean: Tensor, cov: Tensor) -> Tensor:
 
 def mvn_entropy(cov: Tensor) -> Tensor:
     r"""Entropy of a full-covariance Gaussian, :math:`\tfrac12\log|2\pi e\Sigma|`; ``(..., dim, dim) -> (...)`` nats."""
+    floating(cov=cov)
     return 0.5 * cov.shape[-1] * (1 + LOG_2PI) + _half_log_det(torch.linalg.cholesky(cov))
 
 
@@ -154,6 +165,7 @@ def mvn_kl(mean_q: Tensor, cov_q: Tensor, mean_p: Tensor, cov_p: Tensor) -> Tens
     Returns:
         ``(...)`` nats.
     """
+    floating(mean_q=mean_q, cov_q=cov_q, mean_p=mean_p, cov_p=cov_p)
     chol_q, chol_p = torch.linalg.cholesky(cov_q), torch.linalg.cholesky(cov_p)
     scaled = torch.linalg.solve_triangular(chol_p, chol_q, upper=False)
     shift = torch.linalg.solve_triangular(chol_p, (mean_q - mean_p).unsqueeze(-1), upper=False)

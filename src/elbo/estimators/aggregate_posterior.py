@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from elbo.checks import floating, natural
 from elbo.densities import LOG_2PI, gaussian_log_prob
 
 __all__ = ["draw_codes", "log_aggregate_posterior", "log_dimension_marginals"]
@@ -57,9 +58,11 @@ def log_aggregate_posterior(z: Tensor, mean: Tensor, log_var: Tensor, *, chunk: 
     ``60 N D`` bytes, and a tile (4 MB, on a GPU 256 MB, or ``8 * 2048 * chunk`` bytes).
 
     Raises:
-        ValueError: shapes that do not fit, an empty mixture, a chunk below 1.
+        TypeError: arguments that are not of floating point.
+        ValueError: shapes that do not fit, an empty mixture, encodings that are not finite, a chunk below 1. A code
+            that is not finite has a log-density that is not finite either.
     """
-    _check(z, mean, log_var, chunk)
+    check_mixture(z, mean, log_var, chunk)
     device = torch.device("cpu") if z.device.type == "mps" else z.device  # Apple's GPUs have no float64
     mixture = _prepare(mean.detach().to(device), log_var.detach().to(device))
     on_gpu = device.type == "cuda"
@@ -90,7 +93,7 @@ def log_dimension_marginals(z: Tensor, mean: Tensor, log_var: Tensor, *, chunk: 
     Returns:
         ``(S, D)`` nats. Cost: D times the exponentials of the joint density.
     """
-    _check(z, mean, log_var, chunk)
+    check_mixture(z, mean, log_var, chunk)
     dims = [slice(d, d + 1) for d in range(z.shape[1])]
     columns = [log_aggregate_posterior(z[:, d], mean[:, d], log_var[:, d], chunk=chunk) for d in dims]
     return torch.stack(columns, dim=1)
@@ -101,7 +104,14 @@ def draw_codes(mean: Tensor, log_var: Tensor, num: int, generator: torch.Generat
 
     Returns:
         ``index (num,)`` and ``z (num, D)``, on the device of ``mean``. The draws come from the generator's own device.
+
+    Raises:
+        TypeError, ValueError: ``num`` below one, encodings that are not of floating point, or of other shapes.
     """
+    floating(mean=mean, log_var=log_var)
+    natural(num=num)
+    if mean.ndim != 2 or mean.shape != log_var.shape or len(mean) == 0:
+        raise ValueError(f"mean and log_var must both be (N, D), got {tuple(mean.shape)} and {tuple(log_var.shape)}")
     index = torch.randint(mean.shape[0], (num,), generator=generator, device=generator.device).to(mean.device)
     noise = torch.randn(num, mean.shape[1], generator=generator, dtype=mean.dtype, device=generator.device)
     return index, mean[index] + noise.to(mean.device) * torch.exp(0.5 * log_var[index])
@@ -175,7 +185,11 @@ def _rounding(z: Tensor, mixture: _Mixture) -> float:
     return (largest @ mixture.weights.abs().amax(1)).item() * torch.finfo(torch.float64).eps / LOG2_E
 
 
-def _check(z: Tensor, mean: Tensor, log_var: Tensor, chunk: int | None) -> None:
+def check_mixture(z: Tensor, mean: Tensor, log_var: Tensor, chunk: int | None = None) -> None:
+    """Refuse codes and encodings that do not make a mixture; see :func:`log_aggregate_posterior`."""
+    floating(z=z, mean=mean, log_var=log_var)
+    if not (mean.isfinite().all() and log_var.isfinite().all()):
+        raise ValueError("mean and log_var must be finite: an encoding without a width or a place has no density")
     if mean.ndim != 2 or mean.shape != log_var.shape or mean.shape[0] == 0:
         raise ValueError(
             f"mean and log_var must both be (N, D), N at least 1, got {tuple(mean.shape)} and {tuple(log_var.shape)}"

@@ -20,8 +20,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from elbo.checks import floating
 from elbo.densities import gaussian_log_prob, standard_gaussian_kl, standard_gaussian_log_prob
-from elbo.estimators.aggregate_posterior import draw_codes, log_aggregate_posterior, log_dimension_marginals
+from elbo.estimators.aggregate_posterior import (
+    check_mixture,
+    draw_codes,
+    log_aggregate_posterior,
+    log_dimension_marginals,
+)
 
 __all__ = ["CodeTerms", "Dependence", "Estimate", "Surgery", "code_terms", "dependence", "surgery"]
 
@@ -110,10 +116,16 @@ def code_terms(z: Tensor, index: Tensor, mean: Tensor, log_var: Tensor, *, chunk
     Raises:
         ArithmeticError: a mutual information term exceeds log N, which a code drawn from an encoding in the mixture
             cannot do.
-        ValueError: shapes that do not fit.
+        TypeError: codes or encodings that are not of floating point, or an index that is.
+        ValueError: shapes that do not fit, or an index of no encoding.
     """
+    check_mixture(z, mean, log_var)
     if index.shape != z.shape[:1]:
         raise ValueError(f"index must be ({z.shape[0]},), one datum for each code, got {tuple(index.shape)}")
+    if index.is_floating_point() or index.dtype == torch.bool:
+        raise TypeError(f"index must be of whole numbers, got {index.dtype}")
+    if len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(mean):
+        raise ValueError(f"index must be in 0 … {len(mean) - 1}, got {int(index.min())} … {int(index.max())}")
     z, mean, log_var = z.detach().double(), mean.detach().double(), log_var.detach().double()
     terms = CodeTerms(
         gaussian_log_prob(z, mean[index], log_var[index]),
@@ -163,6 +175,7 @@ def surgery(
         ValueError: ``codes`` or ``draws`` below 2, or shapes that do not fit.
         ArithmeticError: as :func:`code_terms`.
     """
+    floating(mean=mean, log_var=log_var)
     if codes < 2 or draws < 2:
         raise ValueError(f"codes and draws must be at least 2 to give a standard error, got {codes} and {draws}")
     index, z = draw_codes(mean.detach(), log_var.detach(), codes, generator)
@@ -203,6 +216,7 @@ def dependence(
     """
     if codes < 2:
         raise ValueError(f"codes must be at least 2 to give a standard error, got {codes}")
+    floating(mean=mean, log_var=log_var)
     mean, log_var = mean.detach().double(), log_var.detach().double()
     _, z = draw_codes(mean, log_var, codes, generator)
     joint = log_aggregate_posterior(z, mean, log_var, chunk=chunk)

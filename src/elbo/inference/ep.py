@@ -23,6 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from elbo.checks import floating, natural
 from elbo.densities import LOG_2PI, mvn_log_prob
 from elbo.inference.names import former_name
 
@@ -128,7 +129,8 @@ def fit(
     Raises:
         ValueError: an argument is out of range, or ``tilted`` returned a non-finite number.
     """
-    _check(damping, power, diagonal, prior_cov, num_sites)
+    _check(damping, power, diagonal, prior_mean, prior_cov, num_sites)
+    _check_tilted(tilted, prior_mean, prior_cov, num_sites, power)
     prior = _natural(prior_mean, prior_cov)
     dim = prior_mean.shape[-1]
     empty = prior_mean.new_zeros(num_sites, dim)
@@ -353,12 +355,30 @@ def _only_unit_power(power: float, name: str) -> None:
         raise ValueError(f"{name} has closed moments for power 1 only, got {power}; use quadrature_sites")
 
 
-def _check(damping: float, power: float, diagonal: bool, prior_cov: Tensor, num_sites: int) -> None:
+def _check(damping: float, power: float, diagonal: bool, prior_mean: Tensor, prior_cov: Tensor, num_sites: int) -> None:
+    floating(prior_mean=prior_mean, prior_cov=prior_cov)
+    if prior_mean.ndim != 1 or prior_cov.shape != 2 * prior_mean.shape:
+        raise ValueError(
+            f"prior_mean must be (dim,) and prior_cov (dim, dim), got {tuple(prior_mean.shape)} and "
+            f"{tuple(prior_cov.shape)}"
+        )
     if not (0 < damping <= 1 and 0 < power <= 1):
         raise ValueError(f"damping and power must lie in (0, 1], got {damping} and {power}")
-    if num_sites < 1:
-        raise ValueError(f"num_sites must be at least 1, got {num_sites}")
+    natural(num_sites=num_sites)
     if diagonal and not torch.equal(prior_cov, torch.diag(prior_cov.diagonal())):
         raise ValueError(
             "a diagonal approximation needs a diagonal prior_cov; pass diagonal=False or put it into a site"
         )
+
+
+def _check_tilted(tilted: TiltedMoments, mean: Tensor, cov: Tensor, num_sites: int, power: float) -> None:
+    """Ask for the moments once, at cavities that are the prior: their shapes must be those of as many sites."""
+    dim = len(mean)
+    wanted = ((num_sites,), (num_sites, dim), (num_sites, dim, dim))
+    try:
+        found = tilted(mean.expand(num_sites, dim), cov.expand(num_sites, dim, dim), power)
+        shapes = str(tuple(tuple(part.shape) for part in found))
+    except RuntimeError as error:
+        shapes = str(error).splitlines()[0]
+    if shapes != str(wanted):
+        raise ValueError(f"tilted must return log_norm, mean and cov of shapes {wanted}, got {shapes}")

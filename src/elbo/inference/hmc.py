@@ -21,6 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from elbo.checks import floating, natural, positive
 from elbo.inference.names import former_name
 
 __all__ = [
@@ -102,8 +103,10 @@ def start(log_prob: LogProb, initial: Tensor) -> Chain:
     """Value and gradient of the target at the initial points ``(chains, dim)``.
 
     Raises:
+        TypeError: ``initial`` is not of floating point.
         ValueError: a shape is wrong, or the target or its gradient is not finite at an initial point.
     """
+    floating(initial=initial)
     if initial.ndim != 2:
         raise ValueError(f"initial must be (chains, dim), got {tuple(initial.shape)}; for one chain add a leading axis")
     state = _evaluate(log_prob, initial)
@@ -234,6 +237,7 @@ def fit(
     Raises:
         ValueError: an argument is out of range, or the target is not finite at an initial point.
     """
+    floating(initial=initial)
     _check(draws, warmup, leapfrog_steps, thin, step_size, target_accept)
     state = start(log_prob, initial.detach())
     first = torch.full_like(state.log_prob, step_size) if step_size else _first_step_size(log_prob, state, generator)
@@ -303,10 +307,11 @@ def _first_step_size(log_prob: LogProb, state: Chain, generator: Generators) -> 
 def _check(
     draws: int, warmup: int, leapfrog_steps: int, thin: int, step_size: float | None, target_accept: float
 ) -> None:
-    if min(draws, leapfrog_steps, thin) < 1 or warmup < 0:
-        raise ValueError("draws, leapfrog_steps and thin must be at least 1 and warmup at least 0")
-    if step_size is not None and not step_size > 0:
-        raise ValueError(f"step_size must be positive, got {step_size}; leave it out to have it found")
+    natural(draws=draws, leapfrog_steps=leapfrog_steps, thin=thin)
+    if not isinstance(warmup, int) or warmup < 0:
+        raise ValueError(f"warmup must be at least 0, a whole number, got {warmup!r}")
+    if step_size is not None:
+        positive(step_size=step_size)
     if warmup == 0 and step_size is None:
         raise ValueError("without warm-up there is nothing to tune the step size: pass step_size, or warmup > 0")
     if not 0 < target_accept < 1:

@@ -81,6 +81,8 @@ def images(data: Any, binarisation: str | None, model: VAE, device: torch.device
         ValueError: another binarisation, or images that the model cannot take.
     """
     found = data if isinstance(data, Tensor) else getattr(data, "images", data)
+    if isinstance(found, (str, bytes)) or not hasattr(found, "__len__") or not isinstance(found[:1], Tensor):
+        raise TypeError(f"images must be a tensor, or a data set of tensors, got {type(data).__name__}")
     binarisation = binarisation or getattr(data, "binarisation", "grey")
     if binarisation not in BINARISATIONS:
         raise ValueError(f"binarisation must be one of {', '.join(BINARISATIONS)}; got {binarisation!r}")
@@ -89,6 +91,12 @@ def images(data: Any, binarisation: str | None, model: VAE, device: torch.device
         raise ValueError(
             f"images must be floating point of shape (N, {model.data_dim}), the model's data_dim; got {seen.dtype} "
             f"of shape {tuple(seen.shape)}"
+        )
+    low, high = (float(end) for end in seen.aminmax())  # what is not finite is named by the step that meets it
+    if model.likelihood == "bernoulli" and (low < 0 and low > -math.inf or high > 1 and high < math.inf):
+        raise ValueError(
+            f"pixels of a Bernoulli likelihood must lie in [0, 1], got {low:g} to {high:g}: "
+            "divide them by their white, or take likelihood='gaussian'"
         )
     return found.to(device).contiguous() if found is seen else found, binarisation == "fresh"
 

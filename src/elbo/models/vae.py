@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from elbo.checks import natural
 from elbo.densities import bernoulli_log_prob, gaussian_log_prob, standard_gaussian_log_prob
 
 __all__ = ["VAE", "Params", "bounded_log_var"]
@@ -68,9 +69,10 @@ class VAE:
     log_var_floor: float = GREY_LEVEL_FLOOR
 
     def __post_init__(self) -> None:
-        for name in ("data_dim", "hidden", "latent_dim", "encoder_layers", "decoder_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        sizes = ("data_dim", "hidden", "latent_dim", "encoder_layers", "decoder_layers")
+        natural(**{name: getattr(self, name) for name in sizes})
+        if not math.isfinite(self.log_var_floor):
+            raise ValueError(f"log_var_floor must be finite, got {self.log_var_floor}")
         if self.likelihood not in ("bernoulli", "gaussian"):
             raise ValueError(f"likelihood must be 'bernoulli' or 'gaussian', got {self.likelihood!r}")
         for activation in (self.activation, self.decoder_activation or self.activation):
