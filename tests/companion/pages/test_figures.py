@@ -66,7 +66,11 @@ def test_files_stand_at_their_permanent_address(built):
 def test_the_page_shows_the_figure_under_its_id(built):
     html = (built / "book" / "toy-2013.html").read_text()
     assert '<figure class="elbo-figure align-default" id="toy-2013-line">' in html
-    assert 'src="../_images/toy-2013-line.svg"' in html
+    page = BeautifulSoup(html, "html.parser")
+    light, dark = page.select("#toy-2013-line .elbo-figure-image img")
+    assert light["src"] == "../figures/toy-2013-line.svg" and light["loading"] == dark["loading"] == "lazy"
+    assert (light["width"], light["height"]) == (dark["width"], dark["height"]) and int(light["width"]) > 100
+    assert dark["alt"] == light["alt"] and (built / "book" / dark["src"]).resolve().is_file()
     assert 'href="toy-2013.html#toy-2013-line"' in (built / "book" / "two.html").read_text()
 
 

@@ -11,13 +11,16 @@ import json
 import os
 import re
 import shutil
+from html import escape
 from pathlib import Path
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
+from elbo.companion.pages.dark import darkened, displayed_size
 from elbo.companion.pages.legend import Place, cell_lines, legend
 from elbo.companion.record import citation
 from elbo.companion.record.handover import FORMATS, MIME, content_of, run_facts
@@ -70,16 +73,30 @@ def _figure(renderer, content: dict, env: BuildEnvironment, line: int | None) ->
     folder = _folder(env)
     for format, text in content["files"].items():
         _write(folder, id, format, content_of(format, text))
-    image = nodes.image(uri="/" + Path(os.path.relpath(folder / f"{id}.*", env.srcdir)).as_posix(), alt=content["alt"])
+    images = _images(folder, id, content, _place(env, record), env)
     caption = nodes.caption(content["caption"], "", *caption_nodes(content["caption"]))
     lines = nodes.raw(
         "", legend(record, run_of(env, record["chapter"]), _place(env, record), book_of(env)), format="html"
     )
-    frame = nodes.container("", image, classes=["elbo-figure-image"])  # scrolls on a narrow screen
+    frame = nodes.container("", *images, classes=["elbo-figure-image"])  # scrolls on a narrow screen
     figure = nodes.figure("", frame, caption, nodes.legend("", lines), classes=["elbo-figure"], align="default")
     figure["names"].append(nodes.fully_normalize_name(id))
     renderer.renderer.document.note_explicit_target(figure, figure)
     return [figure]
+
+
+def _images(folder: Path, id: str, content: dict, place: Place, env: BuildEnvironment) -> list[nodes.Element]:
+    """The SVG, and beside it for HTML the one that the dark theme shows; a browser fetches the one that is seen."""
+    svg = content["files"]["svg"]
+    _write(folder / "dark", id, "svg", darkened(svg).encode())
+    pixels = displayed_size(svg)
+    size = f' width="{pixels[0]}" height="{pixels[1]}"' if pixels else ""
+    about = f'alt="{escape(content["alt"])}"{size} loading="lazy"'
+    light, dark = escape(f"{place.root}figures/{id}.svg"), escape(f"{place.root}figures/dark/{id}.svg")
+    shown = f'<img class="elbo-light" src="{light}" {about}><img class="only-dark elbo-dark" src="{dark}" {about}>'
+    uri = "/" + Path(os.path.relpath(folder / f"{id}.*", env.srcdir)).as_posix()
+    elsewhere = addnodes.only("", nodes.image(uri=uri, alt=content["alt"]), expr="not html")
+    return [nodes.raw("", shown, format="html"), elsewhere]
 
 
 def caption_nodes(text: str) -> list[nodes.Node]:
@@ -173,11 +190,12 @@ def _copy(app: Sphinx, error: Exception | None) -> None:
         shutil.rmtree(outdir / name, ignore_errors=True)
     if not figures:
         return
-    (outdir / "figures").mkdir()
+    (outdir / "figures" / "dark").mkdir(parents=True)
     (outdir / "notebooks").mkdir()
     for id in sorted(figures):
         for format in FORMATS:
             shutil.copyfile(_folder(app.env) / f"{id}.{format}", outdir / "figures" / f"{id}.{format}")
+        shutil.copyfile(_folder(app.env) / "dark" / f"{id}.svg", outdir / "figures" / "dark" / f"{id}.svg")
     for docname in sorted({about["docname"] for about in figures.values()}):
         for name, path in executed(app.env, docname).items():
             shutil.copyfile(path, outdir / name)

@@ -56,7 +56,12 @@ def legend(record: dict, run: dict, place: Place, book: citation.Book | None) ->
         parts.append(_details("cite", id, _citations(record, run, place, book)))
     commands = _block("Make it again", record["command"], "command")
     commands += _block("Make it again and compare", f"elbo reproduce {id}", "command")
-    parts.append(_details("run", id, commands + _table(_facts(record, run, place, book))))
+    facts = commands + _table(_facts(record, run, place, book))
+    title = "how this figure was made"
+    parts.append(
+        f'<details class="elbo-run"><summary class="elbo-info" title="{title}"><span class="elbo-aside">run {id}</span></summary>'
+        f"{facts}</details>"
+    )
     return f'<div class="elbo-figure-legend">{"".join(parts)}</div>'
 
 

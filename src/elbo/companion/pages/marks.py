@@ -27,7 +27,6 @@ from elbo.companion.record.environment import commit
 __all__ = ["EquationChecks", "checks_of", "mark", "place", "results_of", "setup"]
 
 logger = logging.getLogger(__name__)
-_SIGNS = {"passed": "✓ tested", "failed": "✗ test failed", "skipped": "tested", None: "tested"}
 _SAID = {
     "passed": "checked by {}, which passed",
     "failed": "checked by {}, which failed",
@@ -124,11 +123,13 @@ def place(check: Check, repository: str, state: dict) -> nodes.Node:
 
 
 def mark(checks: list[Check], outcome: str | None, href: str, number: str) -> str:
-    """The mark beside an equation, as HTML: a word to see, and for a screen reader which test checks which equation."""
+    """The mark beside an equation, as HTML: a quiet sign (a loud word where a test failed), and for a screen reader which test checks which equation."""
     tests = " and ".join(f"{check.test} in {check.file}" for check in checks)
     said = escape(_SAID[outcome].format(tests))
-    inside = f'{_SIGNS[outcome]}<span class="elbo-aside"> (equation {escape(number)} is {said})</span>'
-    return f'<a class="elbo-check-mark" href="{escape(href)}" title="{said}">{inside}</a>'
+    aside = f'<span class="elbo-aside">tested (equation {escape(number)} is {said})</span>'
+    if outcome == "failed":
+        return f'<a class="elbo-check-mark" href="{escape(href)}" title="{said}">✗ test failed{aside}</a>'
+    return f'<a class="elbo-check-mark elbo-info" href="{escape(href)}" title="{said}">{aside}</a>'
 
 
 def _tests(env: BuildEnvironment) -> Path:

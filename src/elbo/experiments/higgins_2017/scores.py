@@ -17,6 +17,8 @@ from elbo.training import keyed_generator
 
 __all__ = ["as_text", "beside_the_paper", "representation", "score_table", "varying"]
 
+HOW = {"softmax": "fitted", "adagrad": "stopped early"}
+"""The classifiers in words."""
 PLUS_MINUS = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 NAMES = {1.0: "VAE (beta = 1)", 4.0: "beta-VAE (beta = 4)"}
 
@@ -135,12 +137,10 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     for name, group in table.groupby("representation", sort=False):
         row = {"representation": name}
         for line in group.itertuples():
-            row[line.classifier] = _percent(line.mean, line.se)
-            row[f"{line.classifier}, upper half"] = f"{100 * line.upper_mean:.1f}"
+            row[f"small models, {HOW[line.classifier]}"] = _percent(line.mean, line.se)
         for line in group.itertuples():
             if table["reference_mean"].notna().any():
-                row[f"paper's network, {line.classifier}"] = _percent(line.reference_mean, line.reference_se)
-                row[f"paper's network, {line.classifier}, upper half"] = _percent(line.reference_upper_mean)
+                row[f"paper's network, {HOW[line.classifier]}"] = _percent(line.reference_mean, line.reference_se)
         rows.append(row | {"the paper": _percent(group["paper"].iloc[0], digits=2)})
     return pd.DataFrame(rows)
 

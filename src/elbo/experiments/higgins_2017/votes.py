@@ -74,23 +74,39 @@ def vote_images(models: Models, factor: int, *, pairs: int = 4, seed: int = 0) -
 def average_votes(
     models: Models, member: int, *, pairs: int = 64, votes: int = 2000, latents: int = 5, seed: int = 0
 ) -> pd.DataFrame:
-    """How a vote looks on average, by the factor that is shared: each latent's average difference, relative to its average
-    over the votes of all factors (1: the factor does not matter to this latent).
+    """How a vote looks on average, by the factor that is shared: each number's average difference, relative to its average
+    over the votes of all factors (1: the factor does not matter to this number).
 
     Returns:
-        Rows ``factor`` (name), ``row, latent, rank, kl``-ordered, and ``relative``.
+        Rows ``code`` (``"the causes themselves"`` or ``"a beta-VAE"``), ``factor`` (name), ``row, rank, label`` of the number
+        (a latent, by average KL, or the factor itself) and ``relative``.
     """
     index = factor_index(models.sprites.factors, varying(models))
     mean, order = _ordered(models, member, latents)
-    generator = torch.Generator().manual_seed(seed)
-    found, shared = draw_votes(mean, index, votes, pairs=pairs, generator=generator)
-    by_factor = torch.stack([found[shared == k].double().mean(0) for k in range(len(index.sizes))])  # (K, D)
-    relative = by_factor / by_factor.mean(0).clamp_min(1e-12)
-    return pd.DataFrame([
-        {"factor": FACTORS[column], "row": k, "latent": latent, "rank": rank, "relative": relative[k, latent].item()}
-        for k, column in enumerate(index.columns)
-        for rank, latent in enumerate(order)
-    ])  # fmt: skip
+    truth = models.sprites.values[:, list(index.columns)]
+    codes = {
+        "the causes themselves": (truth, [FACTORS[column] for column in index.columns]),
+        "a beta-VAE": (mean[:, order], [f"z{latent}" for latent in order]),
+    }
+    rows = []
+    for code, (numbers, labels) in codes.items():
+        generator = torch.Generator().manual_seed(seed)
+        found, shared = draw_votes(numbers, index, votes, pairs=pairs, generator=generator)
+        by_factor = torch.stack([found[shared == k].double().mean(0) for k in range(len(index.sizes))])  # (K, D)
+        relative = by_factor / by_factor.mean(0).clamp_min(1e-12)
+        rows += [
+            {
+                "code": code,
+                "factor": FACTORS[column],
+                "row": k,
+                "rank": d,
+                "label": label,
+                "relative": relative[k, d].item(),
+            }
+            for k, column in enumerate(index.columns)
+            for d, label in enumerate(labels)
+        ]
+    return pd.DataFrame(rows)
 
 
 def _pairs(models: Models, factor: int, pairs: int, seed: int) -> tuple[Tensor, Tensor]:

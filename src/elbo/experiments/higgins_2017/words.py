@@ -8,7 +8,7 @@ import math
 
 import pandas as pd
 
-from elbo.experiments.higgins_2017.scores import PLUS_MINUS, representation
+from elbo.experiments.higgins_2017.scores import HOW, PLUS_MINUS, representation
 from elbo.experiments.higgins_2017.training import Models
 
 __all__ = [
@@ -34,7 +34,7 @@ def comparison(
             wide = group.groupby(["seed", "representation"])["score"].mean().unstack()
             gain = (wide[representation(high)] - wide[representation(low)]).dropna()
             so = judged(gain, "as in the paper", "the other way round")
-            rows.append([models, classifier, _points(gain), len(gain), so])
+            rows.append([models, HOW[classifier], _points(gain), len(gain), so])
     return pd.DataFrame(
         rows, columns=["models", "classifier", f"β = {high:g} minus β = {low:g}, points", "seeds", "so"]
     )

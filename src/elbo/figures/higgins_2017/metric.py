@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from elbo.figures import style
+from elbo.figures.higgins_2017.cells import cells
 
 __all__ = ["average_vote", "rotated", "scores", "sprite_sheet", "vote"]
 
@@ -40,27 +41,29 @@ def vote(pairs: pd.DataFrame, images: pd.DataFrame) -> Figure:
     style.images(panels[0], tiles, columns=2, gap=2, cmap="gray")
     for pair in range(count):
         panels[0].text(-1, pair * (side + 2) + side / 2, f"{pair + 1}", ha="right", va="center", fontsize=style.SMALL)
-    panels[0].set_title("1  pairs that share a cause", fontsize=10)
+    panels[0].set_title("1  pairs", fontsize=10)
     latents = pairs.sort_values("rank").drop_duplicates("rank")
     grid = pairs.pivot(index="pair", columns="rank", values="difference").to_numpy()
-    _cells(
-        panels[1], grid, [f"z{latent}" for latent in latents["latent"]], [str(k + 1) for k in range(count)], "{:.1f}"
-    )
-    style.panel(panels[1], "2  differences of their codes", "latent", "pair")
+    cells(panels[1], grid, [f"z{latent}" for latent in latents["latent"]], [str(k + 1) for k in range(count)], "{:.1f}")
+    style.panel(panels[1], "2  differences of codes", "latent", "pair")
     panels[2].bar(latents["rank"], latents["vote"], color="#c9d7e2", edgecolor=style.GREY, width=0.7)
     panels[2].set_xticks(latents["rank"], [f"z{latent}" for latent in latents["latent"]])
-    style.panel(panels[2], "3  averaged: one vote", "latent", "mean difference")
+    style.panel(panels[2], "3  their average: a vote", "latent", "mean difference")
     return figure
 
 
 def average_vote(table: pd.DataFrame) -> Figure:
-    """Votes on average: a row a shared factor, a column a latent, each relative to the latent's average over all votes."""
-    figure, ((axes,),) = style.new(height=2.6, width=5.6)
-    grid = table.pivot(index="row", columns="rank", values="relative").to_numpy()
-    latents = table.sort_values("rank").drop_duplicates("rank")["latent"]
-    factors = table.sort_values("row").drop_duplicates("row")["factor"]
-    _cells(axes, grid, [f"z{latent}" for latent in latents], list(factors), "{:.2f}", low_is_dark=True)
-    style.panel(axes, "", "latent", "shared cause")
+    """Votes on average, a panel a code: a row a shared factor, a column a number, relative to its average over all votes."""
+    codes = list(dict.fromkeys(table["code"]))
+    figure, (panels,) = style.new(1, len(codes), height=2.7)
+    short = {"orientation": "orient.", "position x": "pos. x", "position y": "pos. y"}
+    for axes, code in zip(panels, codes):
+        part = table[table["code"] == code]
+        grid = part.pivot(index="row", columns="rank", values="relative").to_numpy()
+        labels = part.sort_values("rank").drop_duplicates("rank")["label"]
+        factors = part.sort_values("row").drop_duplicates("row")["factor"] if axes is panels[0] else [""] * len(grid)
+        cells(axes, grid, [short.get(name, name) for name in labels], list(factors), "{:.2f}", low_is_dark=True)
+        style.panel(axes, code.replace("beta", "β"), "number in the code", "shared cause" if axes is panels[0] else "")
     return figure
 
 
@@ -95,7 +98,7 @@ def scores(table: pd.DataFrame) -> Figure:
 
 def rotated(table: pd.DataFrame) -> Figure:
     """Mutual information gap and Higgins' score of a perfect code that is turned."""
-    figure, ((axes,),) = style.new(height=2.7, width=5.6)
+    figure, ((axes,),) = style.new(height=2.7)
     axes.plot(table["degrees"], table["score"], color=BETA, marker="o", markersize=4)
     axes.plot(table["degrees"], table["mig"], color=PRIOR, marker="s", markersize=4, linestyle="--")
     third = table.iloc[len(table) // 3]
@@ -107,22 +110,6 @@ def rotated(table: pd.DataFrame) -> Figure:
     axes.set_ylim(-0.03, 1.05)
     style.panel(axes, "", "angle of the rotation, degrees", "fraction")
     return figure
-
-
-def _cells(
-    axes: Axes, grid: np.ndarray, columns: list[str], rows: list[str], text: str, low_is_dark: bool = False
-) -> None:
-    """A grid of numbers on shades of blue."""
-    top = np.nanmax(grid)
-    axes.imshow(grid, cmap="Blues_r" if low_is_dark else "Blues", vmin=0, vmax=1.25 * top, aspect="auto")
-    for (row, column), value in np.ndenumerate(grid):
-        dark = (value < 0.45 * top) if low_is_dark else (value > 0.75 * top)
-        axes.text(column, row, text.format(value), ha="center", va="center", fontsize=style.SMALL,
-                  color="white" if dark else "black")  # fmt: skip
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(rows)), rows)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
 
 
 def _key(figure: Figure, axes: Axes, reference: bool) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from elbo.figures import style
+from elbo.figures.higgins_2017.cells import cells
 
 __all__ = ["by_use", "factor_spread", "over_beta", "over_training", "proxies", "traversals"]
 
@@ -111,17 +112,11 @@ def factor_spread(table: pd.DataFrame) -> Figure:
     for axes, label in zip(panels, models):
         part = table[table["model"] == label]
         grid = part.pivot(index="rank", columns="column", values="spread").to_numpy()
-        axes.imshow(grid, cmap="Blues", vmin=0, vmax=1.25 * top, aspect="auto")
-        for (row, column), value in np.ndenumerate(grid):
-            axes.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=style.SMALL,
-                      color="white" if value > 0.75 * top else "black")  # fmt: skip
         factors = part.sort_values("column").drop_duplicates("column")["factor"]
         latents = part.sort_values("rank").drop_duplicates("rank")
         short = {"orientation": "orient.", "position x": "pos. x", "position y": "pos. y"}
-        axes.set_xticks(range(len(factors)), [short.get(name, name) for name in factors])
-        axes.set_yticks(range(len(latents)), [f"z{row.latent}  {row.kl:.1f}" for row in latents.itertuples()])
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
+        names = [f"z{row.latent}  {row.kl:.1f}" for row in latents.itertuples()]
+        cells(axes, grid, [short.get(name, name) for name in factors], names, "{:.1f}", top=top)
         style.panel(
             axes, label.replace("beta", "β"), "cause that moves", "latent, and its nats" if axes is panels[0] else ""
         )

@@ -27,9 +27,10 @@ def tempered(table: pd.DataFrame) -> Figure:
         colour, dash, _ = LOOKS.get(beta, OTHER)
         axes.plot(line["z"], line["density"], color=colour, linestyle=dash)
         if beta <= 4:  # above the top; flatter curves crowd each other there
-            top, offset, side = line.loc[line["density"].idxmax()], (0, 5), "center"
+            top = line.loc[line["density"].idxmax()]
+            offset, side = ((0, 5), "center") if beta <= 1 else ((-4, 6), "right")
         else:
-            top, offset, side = line.loc[(line["z"] + 0.8).abs().idxmin()], (-5, 5), "right"
+            top, offset, side = line.loc[(line["z"] + 0.9).abs().idxmin()], (-9, 9), "right"
         axes.annotate(rf"$\beta$ = {beta:g}", (top["z"], top["density"]), xytext=offset, textcoords="offset points",
                       ha=side, color=colour, fontsize=style.SMALL)  # fmt: skip
     axes.set_ylim(0, 1.1 * table["density"].max())
