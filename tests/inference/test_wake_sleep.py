@@ -216,3 +216,20 @@ def test_what_breaks_is_named(digits):
     broken[:, 3] = math.inf
     with pytest.raises(FloatingPointError, match=r"step 1: the term 'wake phase' of member 0"):
         wake_sleep(SMALL, broken, samples=200, device="cpu")
+
+
+@pytest.mark.parametrize(("scale", "explodes"), [(0.1, True), (0.01, False)])
+def test_with_many_latents_wide_weights_let_the_sleep_phase_explode(scale, explodes):
+    """A thousand pictures, 200 latents, Adagrad at 0.01: the first steps, of one size in every weight, raise the
+    encoder's log-variances on dreams that are half white, and the divergence on data holds their exponentials. The
+    weights of Kingma & Welling started at 0.01 (``tests/data/test_paper_curves.py``), where this does not happen.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = (torch.rand(500, 784, generator=generator) < 0.13 * (torch.rand(784, generator=generator) < 0.5) * 2).float()
+    model = VAE(784, 500, latent_dim=200)
+    trained = wake_sleep(
+        model, x, samples=1000, learning_rate=0.01, init_scale=scale, device="cpu", evaluate_on={"test": x[:200]}
+    )
+    bound = trained.history.bound.iloc[-1]
+    nothing = -784 * math.log(2)  # a coin for every pixel
+    assert bound < 2 * nothing if explodes else bound > 1.2 * nothing

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from elbo.companion.kernel.session import Session
 from elbo.companion.record.handover import MIME
 from elbo.figures import style
 from elbo.scoreboard import Case, Claim, Finding, Judged, Number, Origin
-from elbo.scoreboard.page import card
+from elbo.scoreboard.page import card, verdict_words
 from toysite import MACROS, notebook
 
 CLAIMS = {
@@ -100,7 +101,7 @@ def text(html: str) -> str:
 
 def test_the_verdict_comes_from_the_figure_of_this_build(page):
     words = text(page[page.index('id="claim-toy-grows"') : page.index('id="claim-toy-absent"')])
-    assert "reproduced · small run" in words
+    assert "Reproduced (small run)" in words
     assert "9 nats, 0 nats below the paper's 9.00 ± 0.50 nats" in words
     assert "this build's run (profile smoke), figure" in words
     assert 'href="toy-2013.html#toy-2013-line"' in page
@@ -108,8 +109,8 @@ def test_the_verdict_comes_from_the_figure_of_this_build(page):
 
 def test_what_was_not_run_or_not_attempted_says_so(page):
     words = text(page[page.index('id="claim-toy-absent"') :])
-    assert "not run in this build" in words and "this build has no figure toy-2013-absent" in words
-    assert "not attempted" in words and "unverified recollection" in words and "No data." in words
+    assert "Not run in this build" in words and "this build has no figure toy-2013-absent" in words
+    assert "Not attempted" in words and "unverified recollection" in words and "No data." in words
 
 
 def test_the_summary_counts_every_claim_once(page):
@@ -124,12 +125,33 @@ def test_texts_of_the_claims_file_stay_text(page):
     assert "katex" in page[page.index('id="claim-toy-grows"') :]
 
 
+def test_every_claim_has_a_row_with_a_link_to_its_folded_card(page):
+    table = page[page.index('class="elbo-board') :]
+    table = table[: table.index("</table>")]
+    links = re.findall(r'href="#(claim-[\w-]+)"', table)
+    assert links == ["claim-toy-grows", "claim-toy-absent", "claim-toy-not"]
+    for link in links:
+        assert re.search(rf'<details class="[^"]*elbo-claim[^"]*" id="{link}">', page), link
+    assert "elbo-of-toy-2013" in table and "<details open" not in page
+
+
+def test_an_undecided_verdict_says_how_many_runs_there_were():
+    claim = replace(ONE, runs=3)
+    few = Judged(claim, "undecided", cases=(Case("", {"x": Number(2, 0.1, 1)}, Finding("undecided", "x 2")),))
+    assert verdict_words(few) == "Undecided, 1 of 3 runs"
+    enough = few._replace(cases=(Case("", {"x": Number(2, 0.1, 3)}, Finding("undecided", "x 2")),))
+    assert verdict_words(enough) == "Undecided"
+    ages = tuple(Case(f"samples {n}", {}, Finding(v, "")) for n, v in ((1, "reproduced"), (2, "partly")))
+    assert verdict_words(Judged(ONE, "partly", ages=ages)) == "Partly reproduced, depends on age"
+    assert "samples 1: reproduced" in card(Judged(ONE, "partly", ages=ages)).astext()
+
+
 ONE = Claim("a-b", "toy", "Figure 1", "It works.", "read", rule={"at_least": {"number": "x", "threshold": 1}})
 
 
 def test_a_verdict_is_a_word_and_a_class():
     node = card(Judged(ONE, "not reproduced"))
-    assert "not reproduced" in node.astext() and "elbo-not-reproduced" in node["classes"]
+    assert "Not reproduced" in node.astext() and "elbo-not-reproduced" in node["classes"]
 
 
 def test_a_reference_table_is_linked_with_its_commit_and_device():

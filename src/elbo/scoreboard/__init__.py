@@ -3,12 +3,13 @@
 from elbo.scoreboard.claims import KNOWN, Claim, ClaimError, Source, load
 from elbo.scoreboard.judge import CHECK, CHECK_FAILS, VERDICTS, Case, Judged, counts, judge
 from elbo.scoreboard.reading import Number, Series
-from elbo.scoreboard.rules import Finding, combine, criterion, decide, shown
+from elbo.scoreboard.rules import UNDECIDED, Finding, combine, criterion, decide, shown
 from elbo.scoreboard.tables import Missing, Origin, Tables
 
 __all__ = [
     "CHECK",
     "CHECK_FAILS",
+    "UNDECIDED",
     "KNOWN",
     "VERDICTS",
     "Case",

@@ -18,14 +18,34 @@ from elbo import reference, scoreboard
 from elbo.companion.pages.figures import caption_nodes
 from elbo.scoreboard import Judged, Number, Origin, Tables
 
-__all__ = ["Scoreboard", "card", "setup", "summary"]
+__all__ = ["Scoreboard", "card", "setup", "summary", "verdict_words"]
 
 CLAIMS = "book/claims.yml"
 _SMALL = "small run"
+_SAID = {
+    "reproduced": "Reproduced",
+    "partly": "Partly reproduced",
+    "not reproduced": "Not reproduced",
+    "undecided": "Undecided",
+    "check": "Check holds",
+    "check fails": "Check fails",
+    "not attempted": "Not attempted",
+    "not run in this build": "Not run in this build",
+}
+"""Verdicts as a page says them."""
+_COUNTED = {"check": "checks that hold", "check fails": "checks that fail"}
 
 
 class board(nodes.General, nodes.Element):
     """Stands for the cards of a paper, or for the summary, until every page has been read."""
+
+
+class folded(nodes.General, nodes.Element):
+    """``<details>``: folded away in HTML, plain text elsewhere."""
+
+
+class heading(nodes.General, nodes.TextElement):
+    """``<summary>`` of a :class:`folded`."""
 
 
 class Scoreboard(SphinxDirective):
@@ -44,45 +64,50 @@ class Scoreboard(SphinxDirective):
 
 
 def summary(judged: list[Judged], papers: dict[str, str]) -> list[nodes.Node]:
-    """How many claims have which verdict, in a line for all and a line for each paper."""
+    """How many claims have which verdict, for all and for each paper; below it every claim in a row, with a link to its card."""
     lines = [
         ("All claims", judged),
         *((title, [j for j in judged if j.claim.paper == key]) for key, title in papers.items()),
     ]
     items = []
     for title, part in lines:
-        found = ", ".join(f"{count} {verdict}" for verdict, count in scoreboard.counts(part).items() if count)
+        found = ", ".join(
+            f"{count} {_COUNTED.get(verdict, verdict)}" for verdict, count in scoreboard.counts(part).items() if count
+        )
         small = sum(j.small for j in part)
         hint = f"; {small} of these verdicts from a {_SMALL}" if small else ""
-        items.append(
-            nodes.list_item(
-                "",
-                nodes.paragraph(
-                    "", "", nodes.strong("", f"{title}: "), nodes.Text(f"{len(part)}, of which {found}{hint}.")
-                ),
-            )
-        )
-    return [nodes.bullet_list("", *items, classes=["elbo-verdict-counts"])]
+        words = nodes.Text(f"{len(part)}, of which {found}{hint}.")
+        items.append(nodes.list_item("", nodes.paragraph("", "", nodes.strong("", f"{title}: "), words)))
+    return [nodes.bullet_list("", *items, classes=["elbo-verdict-counts"]), _rows(judged, papers)]
 
 
-def card(judged: Judged, figure_page: str = "", to_root: str = "") -> nodes.container:
-    """One claim. Everything that is shown is text; ``$...$`` in texts of the claims file is mathematics.
+def verdict_words(judged: Judged) -> str:
+    """The verdict as the page says it: what it rests on, and whether another age of the models gives another."""
+    words = _SAID[judged.verdict]
+    needs = judged.claim.runs
+    if judged.verdict == scoreboard.UNDECIDED and needs and judged.runs < needs:
+        words += f", {judged.runs} of {needs} runs"
+    return words + (f" ({_SMALL})" if judged.small else "") + (", depends on age" if judged.fragile else "")
+
+
+def card(judged: Judged, figure_page: str = "", to_root: str = "") -> nodes.Element:
+    """One claim, folded under its verdict. Everything that is shown is text; ``$...$`` in the claims file is mathematics.
 
     Args:
         figure_page: address of the page of the figure that was read.
         to_root: from the page to the root of the site.
     """
-    claim, slug = judged.claim, judged.verdict.replace(" ", "-")
-    said = judged.verdict + (f" · {_SMALL}" if judged.small else "")
-    frame = nodes.container("", classes=["elbo-claim", f"elbo-{slug}"], ids=[f"claim-{claim.id}"])
-    frame += nodes.paragraph(
+    claim = judged.claim
+    frame = folded("", classes=["elbo-claim", _class(judged)], ids=[f"claim-{claim.id}"])
+    frame += heading(
         "",
         "",
-        nodes.inline("", said, classes=["elbo-verdict"]),
+        nodes.inline("", verdict_words(judged), classes=["elbo-verdict"]),
+        nodes.Text(" "),
+        nodes.inline("", "", *caption_nodes(claim.claim), classes=["elbo-said"]),
         nodes.Text(" "),
         nodes.inline("", claim.where, classes=["elbo-where"]),
     )
-    frame += nodes.paragraph("", "", *caption_nodes(claim.claim), classes=["elbo-said"])
     facts: list[tuple[str, list[nodes.Node]]] = []
     reported = f"{scoreboard.shown(claim.reported, claim.unit)}, " if claim.reported else ""
     note = f" ({claim.note})" if claim.note else ""
@@ -90,14 +115,50 @@ def card(judged: Judged, figure_page: str = "", to_root: str = "") -> nodes.cont
     if judged.cases:
         facts.append(("Ours", _ours(judged)))
         facts.append(("Read from", _origin(judged.origin, figure_page, to_root)))
+    if judged.ages:
+        facts.append(("Ages", _by_age(judged)))
     if judged.missing:
         facts.append(("Ours", [nodes.Text("; ".join(judged.missing))]))
     if claim.rule:
-        facts.append(("Rule", caption_nodes(scoreboard.criterion(claim.rule, claim.unit, claim.noisy))))
+        facts.append(("Rule", caption_nodes(scoreboard.criterion(claim.rule, claim.unit, claim.noisy) + _runs(claim))))
     if remark := claim.remark or claim.not_attempted:
         facts.append(("Note" if judged.cases else "Why", caption_nodes(remark)))
     frame += nodes.definition_list("", *(_fact(name, content) for name, content in facts), classes=["elbo-facts"])
     return frame
+
+
+def _rows(judged: list[Judged], papers: dict[str, str]) -> nodes.table:
+    """All claims in a table; each row has the key of its paper and the class of its verdict, for the filter of scoreboard.js."""
+    group = nodes.tgroup("", *(nodes.colspec("", colwidth=width) for width in (55, 20, 25)), cols=3)
+    names = ("Claim", "Paper", "Verdict")
+    group += nodes.thead("", nodes.row("", *(nodes.entry("", nodes.paragraph("", name)) for name in names)))
+    body = nodes.tbody("")
+    for one in judged:
+        said = [nodes.inline("", "", *caption_nodes(one.claim.claim))]
+        place = f"{papers[one.claim.paper]}, {one.claim.where}" if one.claim.paper != "beside" else one.claim.where
+        link = nodes.reference("", verdict_words(one), refuri=f"#claim-{one.claim.id}", internal=True)
+        cells = (said, [nodes.Text(place)], [link])
+        row = nodes.row("", *(nodes.entry("", nodes.paragraph("", "", *cell)) for cell in cells))
+        row["classes"] += [f"elbo-of-{one.claim.paper}", _class(one)]
+        body += row
+    group += body
+    return nodes.table("", group, classes=["elbo-board"])
+
+
+def _class(judged: Judged) -> str:
+    return f"elbo-{judged.verdict.replace(' ', '-')}"
+
+
+def _runs(claim: scoreboard.Claim) -> str:
+    return f" A verdict takes {claim.runs} training runs." if claim.runs else ""
+
+
+def _by_age(judged: Judged) -> list[nodes.Node]:
+    items = []
+    for case in judged.ages:
+        words = f": {_SAID[case.finding.verdict].lower()}. {case.finding.words}."
+        items.append(nodes.list_item("", nodes.paragraph("", "", nodes.strong("", case.label), nodes.Text(words))))
+    return [nodes.bullet_list("", *items)]
 
 
 def _fact(name: str, content: list[nodes.Node]) -> nodes.definition_list_item:
@@ -117,7 +178,7 @@ def _ours(judged: Judged) -> list[nodes.Node]:
         seeds = f" ({min(runs)} run{'s' if min(runs) > 1 else ''})" if runs else ""
         if len(judged.cases) == 1:
             return [nodes.Text(f"{words}{seeds}.")]
-        verdict = f": {case.finding.verdict}" if case.finding else ""
+        verdict = f": {_SAID[case.finding.verdict].lower()}" if case.finding else ""
         items.append(
             nodes.list_item(
                 "", nodes.paragraph("", "", nodes.strong("", case.label), nodes.Text(f"{verdict}. {words}{seeds}."))
@@ -219,9 +280,28 @@ def _copy(app: Sphinx, error: Exception | None) -> None:
             shutil.copyfile(reference.directory() / f"{name}{suffix}", target.with_name(target.name + suffix))
 
 
+def _open(tag: str):
+    def visit(self, node) -> None:
+        self.body.append(self.starttag(node, tag))
+
+    return visit
+
+
+def _close(tag: str):
+    def depart(self, node) -> None:
+        self.body.append(f"</{tag}>\n")
+
+    return depart
+
+
+_NOTHING = (lambda self, node: None, lambda self, node: None)
+
+
 def setup(app: Sphinx) -> dict:
     """Register the directive ``scoreboard``."""
     app.add_node(board)
+    app.add_node(folded, html=(_open("details"), _close("details")), text=_NOTHING, latex=_NOTHING, man=_NOTHING)
+    app.add_node(heading, html=(_open("summary"), _close("summary")), text=_NOTHING, latex=_NOTHING, man=_NOTHING)
     app.add_directive("scoreboard", Scoreboard)
     app.connect("env-purge-doc", _purge)
     app.connect("env-merge-info", _merge)
