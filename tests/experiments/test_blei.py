@@ -1,5 +1,9 @@
 """The experiments of the chapter on Blei et al. (2017), at small settings: the tables say what the captions claim."""
 
+import ast
+import inspect
+import re
+
 import jupytext
 import numpy as np
 import pandas as pd
@@ -9,10 +13,25 @@ from scipy import integrate, special, stats
 
 from checkout import ROOT
 from elbo.companion.kernel.drawn import mismatch
-from elbo.experiments.blei_2017 import calibration, chains, clutter, divergences, mixtures, natural, setup, soft, trust
+from elbo.experiments.blei_2017 import (
+    calibration,
+    chains,
+    clutter,
+    corpus,
+    divergences,
+    mixtures,
+    natural,
+    partitions,
+    setup,
+    soft,
+    topics,
+    trust,
+)
 from elbo.figures.blei_2017 import chains as chain_figures
 from elbo.figures.blei_2017 import laws
 from elbo.figures.blei_2017 import mixtures as mixture_figures
+from elbo.figures.blei_2017 import partitions as partition_figures
+from elbo.figures.blei_2017 import topics as topic_figures
 from elbo.figures.blei_2017 import trust as trust_figures
 from elbo.inference import cavi
 from elbo.models.unit_mixture import UnitMixture
@@ -208,6 +227,8 @@ def test_the_figure_of_shapes_draws_its_tables():
     [
         (lambda: setup.decomposition(points=15), laws.decomposition),
         (setup.jensen, laws.jensen),
+        (lambda: partitions.over_parts(0, parts=(1, 4)), partition_figures.over_parts),
+        (lambda: topics.learn(corpus.standard_library(60), 4, sweeps=2, num_starts=1)[0], topic_figures.learning),
         (soft.soft_assignments, mixture_figures.soft),
         (natural.steepest, mixture_figures.steepest),
         (lambda: chains.correlated_gaussian(0.9, 8, 40, 5, 0), chain_figures.energy),
@@ -274,3 +295,30 @@ def test_both_gradients_descend_on_the_same_gap():
     first = path[(path["law"] == "gradient") & (path["step"] < 2)]
     rate = first["rate"].iloc[0]  # one step of the gradient by hand
     assert first["m2"].iloc[1] == pytest.approx(0.5 - rate * 0.5 / 0.15**2)
+
+
+def test_the_corpus_is_the_documentation_of_this_python():
+    """Words of one file counted by hand, and no word that is too rare or too common."""
+    library = corpus.standard_library(120, min_documents=4, max_share=0.4)
+    assert library.counts.shape == (len(library.names), len(library.words)) and len(library.names) > 50
+    present = (library.counts > 0).sum(0)
+    assert present.min() >= 4 and present.max() <= 0.4 * len(library.names)
+    row = library.names.index("argparse.py")
+    text = inspect.getsource(__import__("argparse"))
+    docs = [ast.get_docstring(node, clean=False) for node in ast.walk(ast.parse(text)) if hasattr(node, "body")
+            and isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))]  # fmt: skip
+    word = library.words.index("parser")
+    counted = sum(len(re.findall(r"\bparser\b", doc.lower())) for doc in docs if doc)
+    assert library.counts[row, word] == counted > 0
+    with pytest.raises(ValueError, match="no documentation"):
+        corpus.standard_library(3, min_documents=10)
+
+
+def test_both_algorithms_learn_to_predict_hidden_words():
+    library = corpus.standard_library(150)
+    table, learnt = topics.learn(library, num_topics=6, sweeps=6, num_starts=1)
+    uniform = -np.log(len(library.words))
+    for _, run in table.groupby("algorithm"):
+        assert run["held_out"].iloc[-1] > run["held_out"].iloc[0] and run["held_out"].iloc[-1] > uniform
+    words = topics.top_words(library, learnt)
+    assert words["share"].sum() == pytest.approx(1) and words["share"].is_monotonic_decreasing and len(words) == 6

@@ -266,7 +266,7 @@ def paper_axis(axes: Axes, curves: Sequence[tuple], label: str) -> None:
         guide(twin.plot(x, y, linestyle=line, color=GREY, **PAPER)[0])
     twin.spines["right"].set(visible=True, color=GREY, alpha=0.5)
     twin.tick_params(axis="y", colors=GREY)
-    twin.set_ylabel(label, color=GREY, fontsize=8)
+    twin.set_ylabel(label, color=GREY, fontsize=SMALL)
 
 
 def images(

@@ -54,7 +54,7 @@ def correlated_gaussian(data: pd.DataFrame) -> Figure:
 def energy(data: pd.DataFrame) -> Figure:
     """The part "energy" of :func:`elbo.experiments.blei_2017.chains.correlated_gaussian`: error against step size."""
     rows = data[data["part"] == "energy"]
-    figure, ((axis,),) = style.new(1, 1, height=2.7, width=4.6)
+    figure, ((axis,),) = style.new(1, 1, height=2.5)
     axis.errorbar(
         rows["step_size"], rows["energy_error"], rows["se"], color=style.COLOUR["hmc"], marker=style.MARKER["hmc"],
         linestyle="-",

@@ -103,6 +103,7 @@ def held_out(data: pd.DataFrame) -> Figure:
         curves = [printed[printed.algorithm == name] for name in ("cavi", "nuts")]
         lines = [(rows.seconds, rows.log_predictive, line) for rows, line in zip(curves, ("-", ":"))]
         style.paper_axis(whole, lines, "paper's Figure 6: CAVI solid, NUTS dotted")
+        figure.axes[-1].spines["right"].set_position(("outward", 46))  # beyond the names at the line ends
     return figure
 
 

@@ -35,7 +35,7 @@ def jensen(data: pd.DataFrame) -> Figure:
         chord.annotate(
             text, (mean["w"], y), xytext=offset, textcoords="offset points", fontsize=style.SMALL, color=colour, ha=side
         )
-    style.panel(chord, "A chord lies under the curve", "weight w = p(x, z) / q(z)", "log w (nats)")
+    style.panel(chord, "A chord lies under the curve", "ratio p(x, z) / q(z)", "log of it (nats)")
 
     rows = data[data["part"] == "average"]
     average.plot(rows["draws"], rows["value"], color=style.COLOUR["elbo"], marker="o")
@@ -55,7 +55,7 @@ def jensen(data: pd.DataFrame) -> Figure:
         fontsize=style.SMALL,
     )
     average.margins(y=0.14)
-    style.panel(average, "Averaging first narrows it", "weights averaged before the log", "expected log (nats)")
+    style.panel(average, "Averaging first narrows it", "ratios averaged before the log", "expected log (nats)")
     return figure
 
 

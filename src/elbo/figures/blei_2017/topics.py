@@ -12,7 +12,7 @@ __all__ = ["learning"]
 
 def learning(data: pd.DataFrame) -> Figure:
     """From :func:`elbo.experiments.blei_2017.topics.learn`: one line an algorithm and start."""
-    figure, ((axis,),) = style.new(1, 1, height=3.0, width=5.6)
+    figure, ((axis,),) = style.new(1, 1, height=2.8)
     for (algorithm, _), run in data.groupby(["algorithm", "start"], sort=False):
         axis.plot(
             run["documents_read"], run["held_out"], color=style.COLOUR[algorithm], linestyle=style.LINE[algorithm],
