@@ -308,12 +308,11 @@ def sweep(
     root: Root = None,
 ) -> None:
     """Measure reference tables in parts, or run a chapter at many parameters; a stopped sweep goes on where it was."""
-    from elbo.companion.project.paths import find_project
     from elbo.sweep import command
 
     print(
         *command.sweep(
-            find_project(root),
+            _project(root),
             names or [],
             _pairs(parameter),
             profile=profile,
@@ -334,6 +333,24 @@ def gather(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder 
     from elbo.sweep import command
 
     print(*command.gather(folder), sep="\n")
+
+
+@app.command(
+    epilog="Example: [bold]elbo new rezende-2014 --paper 'Rezende, Mohamed & Wierstra (2014)' "
+    "--title 'Stochastic Backpropagation'[/]. Exit codes: 0 done; 2 the key is taken or malformed."
+)
+def new(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Citation key of the paper, <author>-<year>.")],
+    title: Annotated[str, typer.Option(help="Title of the paper.")] = "",
+    paper: Annotated[str, typer.Option(help="The paper as it is cited, 'Authors (Year)'.")] = "",
+    root: Root = None,
+) -> None:
+    """Make a new chapter that runs, in every place that a chapter touches."""
+    from elbo.companion.project.scaffold import new_chapter
+
+    for path in new_chapter(_project(root), key, title, paper):
+        print(path)
+    print(f"now replace what is in them; elbo run {key} --profile smoke runs the chapter")
 
 
 data_app = typer.Typer(

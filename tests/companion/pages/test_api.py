@@ -9,6 +9,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 from checkout import ROOT
+from elbo import api
 from elbo.companion.pages.api import modules, own
 from toysite import book
 
@@ -35,6 +36,7 @@ def test_every_public_module_is_on_one_page():
     shown = [name for names in pages().values() for name in names]
     assert len(shown) == len(set(shown))
     public = {name for package in PACKAGES for name in modules(f"elbo.{package}")}
+    assert set(api.MODULES) - set(shown) == {"elbo.companion"}  # whose page is that of its kernel
     assert public - set(shown) - WITHOUT_MATHEMATICS - {"elbo.inference"} == set()
 
 
