@@ -142,7 +142,7 @@ def mvn_log_prob(x: Tensor, mean: Tensor, cov: Tensor) -> Tensor:
     """
     floating(x=x, mean=mean, cov=cov)
     chol = torch.linalg.cholesky(cov)
-    whitened = torch.linalg.solve_triangular(chol, (x - mean).unsqueeze(-1), upper=False).squeeze(-1)
+    whitened: Tensor = torch.linalg.solve_triangular(chol, (x - mean).unsqueeze(-1), upper=False).squeeze(-1)
     return -0.5 * (whitened.square() + LOG_2PI).sum(-1) - _half_log_det(chol)
 
 
@@ -167,8 +167,8 @@ def mvn_kl(mean_q: Tensor, cov_q: Tensor, mean_p: Tensor, cov_p: Tensor) -> Tens
     """
     floating(mean_q=mean_q, cov_q=cov_q, mean_p=mean_p, cov_p=cov_p)
     chol_q, chol_p = torch.linalg.cholesky(cov_q), torch.linalg.cholesky(cov_p)
-    scaled = torch.linalg.solve_triangular(chol_p, chol_q, upper=False)
-    shift = torch.linalg.solve_triangular(chol_p, (mean_q - mean_p).unsqueeze(-1), upper=False)
+    scaled: Tensor = torch.linalg.solve_triangular(chol_p, chol_q, upper=False)
+    shift: Tensor = torch.linalg.solve_triangular(chol_p, (mean_q - mean_p).unsqueeze(-1), upper=False)
     dim = cov_q.shape[-1]
     log_dets = _half_log_det(chol_p) - _half_log_det(chol_q)
     return log_dets + 0.5 * (scaled.square().sum((-1, -2)) + shift.square().sum((-1, -2)) - dim)

@@ -46,7 +46,7 @@ class Estimate(float):
         self.standard_error = float(standard_error)
         return self
 
-    def __getnewargs__(self) -> tuple[float, float]:
+    def __getnewargs__(self) -> tuple[float, float]:  # type: ignore[override]  # float has one
         return float(self), self.standard_error
 
     def __repr__(self) -> str:

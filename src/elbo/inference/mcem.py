@@ -21,7 +21,7 @@ from elbo.inference.climb import climb
 from elbo.inference.names import former_name
 from elbo.inference.sgvb import log_weight_prior
 from elbo.inference.stack import Trained
-from elbo.inference.train import How, Plan, algorithm, plan
+from elbo.inference.train import How, algorithm, plan
 from elbo.models.vae import VAE, Params
 from elbo.training import keyed_generator, make_optimiser
 
@@ -116,7 +116,7 @@ def fit(
                 target_accept=target_accept,
                 optimiser=make_optimiser(how.optimiser, planned.rates[member]),
                 log_prior=log_weight_prior if weight_prior else None,
-                record=_recorder(own, start, seed, planned, estimate, per) if estimate else None,
+                record=_recorder(own, start, seed, planned.splits, estimate, per) if estimate else None,
                 record_at=sorted(how.evaluations(per)) if planned.splits else (),
                 checkpoint=f"{os.fspath(how.checkpoint)}.{member}" if how.checkpoint else None,
                 checkpoint_seconds=how.checkpoint_seconds,
@@ -137,12 +137,12 @@ def fit(
 mcem = former_name(fit, "mcem")
 
 
-def _recorder(model: VAE, start: Params, seed: int, planned: Plan, estimate: Estimate, per: int):
+def _recorder(model: VAE, start: Params, seed: int, splits: dict[str, Tensor], estimate: Estimate, per: int):
     """What :func:`climb` calls to record: one row a split."""
 
     def record(number: int, params: Params, acceptance: float, step_size: float) -> list[dict[str, Any]]:
         rows = []
-        for split, images in planned.splits.items():
+        for split, images in splits.items():
             found = estimate(model, start | params, images, keyed_generator(images.device, seed, "evaluate", split))
             values = found.log_evidence.double()
             row = {"seed": seed, "latent_dim": model.latent_dim, "beta": 1.0, "samples": number * per, "split": split}

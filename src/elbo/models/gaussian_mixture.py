@@ -70,7 +70,7 @@ class DiagonalMixture:
     shape: float = 1.0
     rate: float | Tensor = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require(self.num_components >= 1, f"num_components must be at least 1, got {self.num_components}")
         for name in ("a0", "mean_precision", "shape", "rate"):
             value = torch.as_tensor(getattr(self, name))
@@ -225,8 +225,8 @@ class DiagonalMixture:
         constant = torch.lgamma(q.shape + 0.5) - torch.lgamma(q.shape)
         constant = q.mean.shape[-1] * constant - 0.5 * (math.pi * scale).log().sum(-1) + log_weights
         flat_mean, flat_scale = q.mean.flatten(0, -2).to(x), scale.rsqrt().flatten(0, -2).to(x)
-        logs = [((x - m) * s).square_().log1p_().sum(-1) for m, s in zip(flat_mean, flat_scale, strict=True)]
-        logs = torch.stack(logs, -1).reshape(-1, *q.shape.shape)
+        columns = [((x - m) * s).square_().log1p_().sum(-1) for m, s in zip(flat_mean, flat_scale, strict=True)]
+        logs = torch.stack(columns, -1).reshape(-1, *q.shape.shape)
         return (constant.to(x) - (q.shape + 0.5).to(x) * logs).logsumexp(-1)
 
     def log_evidence_given(self, stats: Statistics) -> Tensor:

@@ -13,7 +13,7 @@ Shapes: ``X`` is the dimension of a datum, ``D`` that of a code. Data are ``(...
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -86,7 +86,7 @@ def random_model(
     Returns:
         A :class:`LinearGaussian` on the generator's device.
     """
-    kwargs = {"generator": generator, "dtype": dtype, "device": generator.device}
+    kwargs: dict[str, Any] = {"generator": generator, "dtype": dtype, "device": generator.device}
     weight = torch.randn(x_dim, latent_dim, **kwargs) / latent_dim**0.5
     mean = torch.randn(x_dim, **kwargs)
     log_var = -1.6 * torch.rand(x_dim, **kwargs)
@@ -97,7 +97,7 @@ def sample(model: LinearGaussian, num: int, generator: torch.Generator) -> tuple
     """Draw ``num`` pairs from the generative story; returns ``x (num, ..., X)`` and ``z (num, ..., D)``."""
     noise_shape = (num, *torch.broadcast_shapes(model.mean.shape, model.log_var.shape, model.weight.shape[:-1]))
     code_shape = (*noise_shape[:-1], model.weight.shape[-1])
-    kwargs = {"generator": generator, "dtype": model.weight.dtype, "device": model.weight.device}
+    kwargs: dict[str, Any] = {"generator": generator, "dtype": model.weight.dtype, "device": model.weight.device}
     z = torch.randn(code_shape, **kwargs)
     noise = torch.randn(noise_shape, **kwargs)
     return _decode(model, z) + noise * torch.exp(0.5 * model.log_var), z
@@ -131,8 +131,8 @@ def log_evidence(model: LinearGaussian, x: Tensor) -> Tensor:
         ``(...)`` nats for ``x`` of shape ``(..., X)``. Cost O(X D^2 + D^3) once and O(X D) a datum.
     """
     chol = torch.linalg.cholesky(_precision(model))
-    whitened = torch.linalg.solve_triangular(chol, _field(model, x).unsqueeze(-1), upper=False).squeeze(-1)
-    log_det = 2 * chol.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    whitened: Tensor = torch.linalg.solve_triangular(chol, _field(model, x).unsqueeze(-1), upper=False).squeeze(-1)
+    log_det: Tensor = 2 * chol.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     return gaussian_log_prob(x, model.mean, model.log_var) + 0.5 * (whitened.square().sum(-1) - log_det)
 
 

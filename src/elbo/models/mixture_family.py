@@ -10,7 +10,7 @@ assignments), all worked on at once. Everything is in nats.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -72,13 +72,13 @@ class ConjugateMixture(Protocol):
 
     num_components: int
 
-    def posterior(self, stats: Statistics): ...  # the conjugate update, exact given assignments
-    def coefficients(self, q, centre: Tensor) -> Coefficients: ...  # E_q log p(x, c | globals)
-    def kl(self, q) -> Tensor: ...  # KL(q(globals) || p(globals)), (...)
-    def interpolate(self, q0, q1, rate: float): ...  # (1 - rate) q0 + rate q1 in natural parameters
-    def draw(self, q, generator: Generator) -> Parameters: ...  # one draw of the globals
-    def location(self, q) -> tuple[Tensor, Tensor]: ...  # component means and expected counts
-    def log_predictive(self, q, x: Tensor) -> Tensor: ...  # log of the density of a new datum, (batch, ...)
+    def posterior(self, stats: Statistics) -> Any: ...  # the conjugate update, exact given assignments
+    def coefficients(self, q: Any, centre: Tensor) -> Coefficients: ...  # E_q log p(x, c | globals)
+    def kl(self, q: Any) -> Tensor: ...  # KL(q(globals) || p(globals)), (...)
+    def interpolate(self, q0: Any, q1: Any, rate: float) -> Any: ...  # (1 - rate) q0 + rate q1 in natural parameters
+    def draw(self, q: Any, generator: Generator) -> Parameters: ...  # one draw of the globals
+    def location(self, q: Any) -> tuple[Tensor, Tensor]: ...  # component means and expected counts
+    def log_predictive(self, q: Any, x: Tensor) -> Tensor: ...  # log of the density of a new datum, (batch, ...)
     def log_evidence_given(self, stats: Statistics) -> Tensor: ...  # log p(x, c), globals integrated out
 
 

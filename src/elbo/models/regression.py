@@ -35,7 +35,7 @@ class LinearRegression:
     prior_sd: float = 1.0
     noise_sd: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _positive(prior_sd=self.prior_sd, noise_sd=self.noise_sd)
 
     def sample(self, design: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -70,7 +70,7 @@ class LinearRegression:
         s_0^2 X X^\top)`.
         """
         mean, _ = self.posterior(design, target)
-        log_det = torch.linalg.slogdet(self._precision(design)).logabsdet
+        log_det: Tensor = torch.linalg.slogdet(self._precision(design)).logabsdet
         return self.log_joint(design, target, mean) + 0.5 * (len(mean) * LOG_2PI - log_det)
 
     def elbo(self, design: Tensor, target: Tensor, mean: Tensor, cov: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class ConjugateRegression:
     shape: float = 1.0
     rate: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _positive(prior_sd=self.prior_sd, shape=self.shape, rate=self.rate)
 
     def posterior(self, design: Tensor, target: Tensor) -> NormalGamma:
@@ -135,7 +135,7 @@ class ConjugateRegression:
     def log_evidence(self, design: Tensor, target: Tensor) -> Tensor:
         r"""Exact :math:`\log p(y)`, total nats: a multivariate Student t with :math:`2\alpha_0` degrees of freedom."""
         q = self.posterior(design, target)
-        log_det = torch.linalg.slogdet(q.precision).logabsdet + 2 * len(q.mean) * math.log(self.prior_sd)
+        log_det: Tensor = torch.linalg.slogdet(q.precision).logabsdet + 2 * len(q.mean) * math.log(self.prior_sd)
         gammas = (
             torch.lgamma(q.shape) - math.lgamma(self.shape) + self.shape * math.log(self.rate) - q.shape * q.rate.log()
         )

@@ -47,7 +47,7 @@ class UnitMixture:
     num_components: int
     mean_sd: float = 5.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require(self.num_components >= 1, f"num_components must be at least 1, got {self.num_components}")
         require(0 < self.mean_sd < math.inf, f"mean_sd must be positive and finite, got {self.mean_sd}")
 

@@ -119,21 +119,24 @@ class VAE:
 
     def decode(self, params: Params, z: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         r"""What :math:`p_\theta(x|z)` is made of, each ``(..., data_dim)``: logits, or mean and log-variance."""
-        out = _mlp(params, "decoder", z, self.decoder_layers, self.decoder_activation or self.activation)
+        out = self._decoded(params, z)
         if self.likelihood == "bernoulli":
             return out
         raw_mean, raw_log_var = out.chunk(2, -1)
         return torch.sigmoid(raw_mean), bounded_log_var(raw_log_var, self.log_var_floor)
 
+    def _decoded(self, params: Params, z: Tensor) -> Tensor:
+        return _mlp(params, "decoder", z, self.decoder_layers, self.decoder_activation or self.activation)
+
     def decode_mean(self, params: Params, z: Tensor) -> Tensor:
         r"""The expected picture :math:`E[x|z]`, in [0, 1]; ``(..., latent_dim) -> (..., data_dim)``."""
-        out = self.decode(params, z)
-        return torch.sigmoid(out) if self.likelihood == "bernoulli" else out[0]
+        out = self._decoded(params, z)
+        return torch.sigmoid(out if self.likelihood == "bernoulli" else out.chunk(2, -1)[0])
 
     def log_likelihood(self, params: Params, x: Tensor, z: Tensor) -> Tensor:
         r""":math:`\log p_\theta(x|z)`, equations 11 and 12, for ``(..., data_dim)`` and ``(..., latent_dim)``; ``(...)`` nats."""
         if self.likelihood == "bernoulli":
-            return bernoulli_log_prob(x, self.decode(params, z))
+            return bernoulli_log_prob(x, self._decoded(params, z))
         return gaussian_log_prob(x, *self.decode(params, z))
 
     def log_prior(self, z: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class CheckpointError(ValueError):
     """A checkpoint that is damaged, or that belongs to another run."""
 
 
-def save_checkpoint(path: str | os.PathLike, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+def save_checkpoint(path: str | os.PathLike[str], tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
     """Write tensors and a JSON-able record to ``path``, atomically and durably.
 
     Raises:
@@ -54,7 +54,9 @@ def save_checkpoint(path: str | os.PathLike, tensors: dict[str, Tensor], meta: d
         os.close(directory)
 
 
-def load_checkpoint(path: str | os.PathLike, device: torch.device | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_checkpoint(
+    path: str | os.PathLike[str], device: torch.device | str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what :func:`save_checkpoint` wrote, tensors on ``device``.
 
     Raises:
@@ -69,7 +71,7 @@ def load_checkpoint(path: str | os.PathLike, device: torch.device | str) -> tupl
     return content["tensors"], json.loads(content["meta"])
 
 
-def require_same_settings(path: str | os.PathLike, written: dict[str, Any], asked: dict[str, Any]) -> None:
+def require_same_settings(path: str | os.PathLike[str], written: dict[str, Any], asked: dict[str, Any]) -> None:
     """Refuse to go on from a checkpoint of another run.
 
     Raises:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
+from torch import Tensor
 from torch.func import grad, vmap
 
-from elbo.training.step import make_step
+from elbo.training.optimisers import Adagrad, Adam
+from elbo.training.run import Run
+from elbo.training.step import Loss, make_step
 
 __all__ = ["explain"]
 
+Terms = Callable[..., dict[str, Tensor]]
 
-def explain(run, loss, terms, optimiser, stop: int, offset: int) -> str:
+
+def explain(run: Run, loss: Loss, terms: Terms | None, optimiser: Adagrad | Adam, stop: int, offset: int) -> str:
     """One sentence: which member, which step, which term.
 
     Args:
@@ -19,12 +27,12 @@ def explain(run, loss, terms, optimiser, stop: int, offset: int) -> str:
         stop: how many steps of the block were taken; ``offset``: the number of steps before the block.
     """
     run.restore(run.before)
-    terms = terms or (lambda *args: {"loss": loss(*args)})
+    named: Terms = terms or (lambda *args: {"loss": loss(*args)})
     step = make_step(loss, optimiser, fused=run.rate.device.type == "cpu")
-    names = _names(terms, run)
+    names = _names(named, run)
     for at in range(stop):
         arguments = run.arguments(at)
-        found = _broken_term(terms, names, arguments)
+        found = _broken_term(named, names, arguments)
         if found:
             member, name, what = found
             return (
@@ -38,14 +46,14 @@ def explain(run, loss, terms, optimiser, stop: int, offset: int) -> str:
     )
 
 
-def _names(terms, run) -> list[str]:
+def _names(terms: Terms, run: Run) -> list[str]:
     """The names of the terms, from the first member's first minibatch."""
     params, _, _, x, noise, scalars, _ = run.arguments(0)
     first = [{n: t[0] for n, t in group.items()} for group in (params, noise, scalars)]
     return list(terms(first[0], x[0], first[1], first[2]))
 
 
-def _broken_term(terms, names: list[str], arguments: tuple) -> tuple[int, str, str] | None:
+def _broken_term(terms: Terms, names: list[str], arguments: tuple[Any, ...]) -> tuple[int, str, str] | None:
     """The first member and term whose value, or else gradient, is not finite."""
     params, _, _, x, noise, scalars, _ = arguments
     values = vmap(terms)(params, x, noise, scalars)
@@ -54,7 +62,7 @@ def _broken_term(terms, names: list[str], arguments: tuple) -> tuple[int, str, s
         if bad.any():
             return int(bad.nonzero()[0]), name, f"the term '{name}'"
     for name in names:
-        grads = vmap(grad(lambda *args: terms(*args)[name]))(params, x, noise, scalars)
+        grads = vmap(grad(lambda *args, name=name: terms(*args)[name]))(params, x, noise, scalars)
         for key, value in grads.items():
             bad = ~torch.isfinite(value).flatten(1).all(1)
             if bad.any():

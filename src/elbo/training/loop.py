@@ -70,7 +70,7 @@ def fit(
     record: Record | None = None,
     record_at: Sequence[int] = (),
     compile: bool | str = "auto",
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_seconds: float = 60.0,
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -142,7 +142,16 @@ def fit(
     return so_far(steps)
 
 
-def _check(params, data, seeds, steps, batch_size, block, record_at, optimiser) -> None:
+def _check(
+    params: Params,
+    data: Any,
+    seeds: Sequence[int],
+    steps: int,
+    batch_size: int,
+    block: int,
+    record_at: Sequence[int],
+    optimiser: Adagrad | Adam,
+) -> None:
     members = {len(p) if p.dim() else None for p in params.values()}
     if members != {len(seeds)}:
         raise ValueError(f"every parameter needs a leading axis of {len(seeds)} members, one a seed; found {members}")

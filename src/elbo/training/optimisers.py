@@ -5,7 +5,8 @@ Elementwise, so that the models of a stack do not touch each other; each model m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -135,7 +136,7 @@ def make_optimiser(name: str | Adagrad | Adam, learning_rate: float | Sequence[f
     Raises:
         ValueError: another name, a learning rate that is not positive, or one beside an optimiser that has its own.
     """
-    kinds = {"adagrad": Adagrad, "adam": Adam}
+    kinds: dict[str, type[Adagrad] | type[Adam]] = {"adagrad": Adagrad, "adam": Adam}
     if isinstance(name, (Adagrad, Adam)):
         if learning_rate is not None:
             raise ValueError(f"the optimiser has a learning rate, {name.learning_rate}; do not pass another beside it")
@@ -154,10 +155,12 @@ def _like(rate: Tensor, param: Tensor) -> Tensor:
     return rate.view(-1, *[1] * (param.dim() - 1))
 
 
-def _by_rate(learning_rate: float | tuple[float, ...], params: Params):
+def _by_rate(
+    learning_rate: float | tuple[float, ...], params: Params
+) -> Iterator[tuple[float, Callable[[Tensor], Tensor]]]:
     """Learning rates with a function that picks the members they are for; the fused kernels take one number."""
     if isinstance(learning_rate, float) or len(set(learning_rate)) == 1:
         yield learning_rate if isinstance(learning_rate, float) else learning_rate[0], lambda tensor: tensor
     else:
         for member, rate in enumerate(learning_rate):
-            yield rate, lambda tensor, member=member: tensor[member]
+            yield rate, operator.itemgetter(member)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from elbo.training.run import Run
 __all__ = ["describe", "fingerprint", "resume", "save"]
 
 
-def describe(run: Run, optimiser: Any, record_at, settings: dict[str, Any]) -> dict[str, Any]:
+def describe(run: Run, optimiser: Any, record_at: Sequence[int], settings: dict[str, Any]) -> dict[str, Any]:
     """Everything that decides the numbers of a run, as JSON: settings, shapes, fingerprints of data and start."""
     rows = torch.linspace(0, len(run.data) - 1, min(len(run.data), 256), dtype=torch.float64).long().to(run.rate.device)
     return settings | {
@@ -34,7 +35,13 @@ def describe(run: Run, optimiser: Any, record_at, settings: dict[str, Any]) -> d
 
 
 def save(
-    run: Run, path: str | os.PathLike, config: dict[str, Any], blocks: int, records, losses, compiled: bool
+    run: Run,
+    path: str | os.PathLike[str],
+    config: dict[str, Any],
+    blocks: int,
+    records: list[dict[str, Any]],
+    losses: list[Tensor],
+    compiled: bool,
 ) -> None:
     """Write the run as it is after ``blocks`` blocks, with what it recorded and the environment that it ran in."""
     environment = {
@@ -49,7 +56,7 @@ def save(
 
 
 def resume(
-    run: Run, path: str | os.PathLike | None, config: dict[str, Any], steps: int
+    run: Run, path: str | os.PathLike[str] | None, config: dict[str, Any], steps: int
 ) -> tuple[int, list[dict[str, Any]], list[Tensor]]:
     """Copy a checkpoint, where there is one, into the tensors of the run.
 

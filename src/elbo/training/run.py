@@ -40,7 +40,7 @@ class Run:
         """What training changes, under the names that a checkpoint uses."""
         return {f"params/{n}": p for n, p in self.params.items()} | {f"state/{n}": s for n, s in self.state.items()}
 
-    def arguments(self, step: int) -> tuple:
+    def arguments(self, step: int) -> tuple[Any, ...]:
         """What the step function takes at one step of the filled block."""
         index, noise = self.block.at(step)
         return self.params, self.state, self.rate, self.data[index], noise, self.scalars, self.losses[step]

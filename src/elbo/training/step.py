@@ -6,6 +6,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,7 +36,9 @@ def make_step(loss: Loss, optimiser: Adagrad | Adam, fused: bool) -> Callable[..
     """
     per_member = _autograd(loss) if fused else vmap(grad_and_value(loss))
 
-    def step(params, state, rate, x, noise, scalars, losses) -> None:
+    def step(
+        params: Params, state: Params, rate: Tensor, x: Tensor, noise: Params, scalars: Params, losses: Tensor
+    ) -> None:
         grads, values = per_member(params, x, noise, scalars)
         if fused:
             optimiser.fused_update(params, grads, state)
@@ -50,7 +53,7 @@ def _autograd(loss: Loss) -> Callable[..., tuple[Params, Tensor]]:
     """``vmap(grad_and_value(loss))`` by way of the sum over members: the same numbers, sooner when eager."""
     together = vmap(loss)
 
-    def gradients(params, x, noise, scalars) -> tuple[Params, Tensor]:
+    def gradients(params: Params, x: Tensor, noise: Params, scalars: Params) -> tuple[Params, Tensor]:
         with torch.enable_grad():
             leaves = {name: param.detach().requires_grad_() for name, param in params.items()}
             values = together(leaves, x, noise, scalars)
@@ -67,7 +70,7 @@ def wants_compile(choice: bool | str, steps: int) -> bool:
     return steps >= BREAK_EVEN if choice == "auto" else bool(choice)
 
 
-def compile_step(step: Callable[..., None], example: tuple) -> Callable[..., None] | None:
+def compile_step(step: Callable[..., None], example: tuple[Any, ...]) -> Callable[..., None] | None:
     """The whole step compiled, tried once on copies of what it changes; ``None``, with a sentence, where that fails.
 
     Args:
@@ -77,7 +80,7 @@ def compile_step(step: Callable[..., None], example: tuple) -> Callable[..., Non
     if on_cpu and shutil.which(os.environ.get("CXX", "g++")) is None and shutil.which("clang++") is None:
         warnings.warn("no C++ compiler here (install g++ to train faster): training goes on uncompiled", stacklevel=3)
         return None
-    options = {"cpp_wrapper": True} if on_cpu else None
+    options: dict[str, Any] | None = {"cpp_wrapper": True} if on_cpu else None
     compiled = torch.compile(step, dynamic=False, fullgraph=True, options=options)
     try:
         with torch._dynamo.config.patch(recompile_limit=64):

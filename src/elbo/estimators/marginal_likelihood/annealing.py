@@ -8,8 +8,8 @@ unbiasedness of the weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -90,7 +90,7 @@ def tune_schedule(
     tuned = log_step.new_zeros(len(temperatures) - 2, len(log_step))
     for number in range(passes):
 
-        def transit(index: int, density, state: hmc.Chain, number=number) -> hmc.Chain:
+        def transit(index: int, density: LogJoint, state: hmc.Chain, number: int = number) -> hmc.Chain:
             nonlocal log_step
             current = log_step if number == 0 else tuned[index]
             state, info = hmc.step(density, state, _each(current.exp(), chains), leapfrog_steps, generator, JITTER)
@@ -167,13 +167,15 @@ def bidirectional(
     return Bracket(x, z, lower, upper)
 
 
-def _weigh(log_joint, schedule: Schedule, start: Tensor, generator, backwards: bool) -> tuple[Tensor, Tensor]:
+def _weigh(
+    log_joint: LogJoint, schedule: Schedule, start: Tensor, generator: torch.Generator, backwards: bool
+) -> tuple[Tensor, Tensor]:
     """The summed differences of log f along the path, ``(chains, batch)``, and mean acceptance, ``(batch,)``."""
     path = schedule.temperatures[::-1] if backwards else schedule.temperatures
     steps = schedule.step_size.flip(0) if backwards else schedule.step_size
     accepted = torch.zeros_like(steps[0])
 
-    def transit(index: int, density, state: hmc.Chain) -> hmc.Chain:
+    def transit(index: int, density: LogJoint, state: hmc.Chain) -> hmc.Chain:
         epsilon = _each(steps[index], len(start))
         state, info = hmc.step(density, state, epsilon, schedule.leapfrog_steps, generator, JITTER)
         accepted.add_(info.accept_prob.view(start.shape[:2]).mean(0) / len(steps))
@@ -182,10 +184,16 @@ def _weigh(log_joint, schedule: Schedule, start: Tensor, generator, backwards: b
     return _travel(log_joint, schedule.base, start, path, transit), accepted
 
 
-def _travel(log_joint, base: Gaussian, start: Tensor, path, transit) -> Tensor:
+def _travel(
+    log_joint: LogJoint,
+    base: Gaussian,
+    start: Tensor,
+    path: Sequence[float],
+    transit: Callable[[int, LogJoint, hmc.Chain], hmc.Chain],
+) -> Tensor:
     """Change the temperature, weigh, move; no move after the last change."""
 
-    def at(t: float):
+    def at(t: float) -> LogJoint:
         def density(flat: Tensor) -> Tensor:
             z = flat.view(start.shape)
             return ((1 - t) * base.log_prob(z) + t * log_joint(z)).flatten()
@@ -203,7 +211,7 @@ def _travel(log_joint, base: Gaussian, start: Tensor, path, transit) -> Tensor:
 
 
 def _from(base: Gaussian, chains: int, generator: torch.Generator) -> Tensor:
-    kind = {"dtype": base.mean.dtype, "device": base.mean.device}
+    kind: dict[str, Any] = {"dtype": base.mean.dtype, "device": base.mean.device}
     return base.sample(torch.randn(chains, *base.mean.shape, generator=generator, **kind))
 
 

@@ -10,7 +10,7 @@ it at twelve.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ def reciprocal_breakdown(
     Returns:
         :class:`Breakdown`, in double precision on the generator's device.
     """
-    kind = {"generator": generator, "dtype": torch.float64, "device": generator.device}
+    kind: dict[str, Any] = {"generator": generator, "dtype": torch.float64, "device": generator.device}
     fitted = Gaussian.fit(torch.randn(draws, repeats, dim, **kind))
     z = torch.randn(draws, repeats, dim, **kind)
     log_weights = reciprocal_log_weights(fitted, z, standard_gaussian_log_prob(z), mass)

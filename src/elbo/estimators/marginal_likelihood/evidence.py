@@ -110,7 +110,8 @@ class Gaussian(NamedTuple):
     def whiten(self, z: Tensor) -> Tensor:
         """``L^-1 (z - m)``; ``(draws, batch, D)``."""
         columns = (z - self.mean).movedim(0, -1)  # (batch, D, draws)
-        return torch.linalg.solve_triangular(self.chol, columns, upper=False).movedim(-1, 0)
+        found: Tensor = torch.linalg.solve_triangular(self.chol, columns, upper=False)
+        return found.movedim(-1, 0)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """``(draws, batch, D) -> (draws, batch)`` nats."""

@@ -49,18 +49,26 @@ def model_evidence(
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     params = {name: param.detach() for name, param in params.items()}
     parts = [_estimate(model, params, part, generator, method, chains, options) for part in x.split(chunk)]
-    acceptance = None if parts[0].acceptance is None else torch.cat([part.acceptance for part in parts])
+    accepted = [part.acceptance for part in parts if part.acceptance is not None]
     return Evidence(
         torch.cat([part.log_evidence for part in parts]),
         torch.cat([part.standard_error for part in parts]),
         torch.cat([part.effective_size for part in parts]),
         torch.cat([part.log_weights for part in parts], 1),
         parts[0].bound,
-        acceptance,
+        torch.cat(accepted) if accepted else None,
     )
 
 
-def _estimate(model: VAE, params: Params, x: Tensor, generator, method: str, chains: int, options: dict) -> Evidence:
+def _estimate(
+    model: VAE,
+    params: Params,
+    x: Tensor,
+    generator: torch.Generator,
+    method: str,
+    chains: int,
+    options: dict[str, Any],
+) -> Evidence:
     log_joint = partial(model.log_joint, params, x)
     if method == "importance":
         with torch.no_grad():

@@ -122,7 +122,16 @@ def _shape(initial: Tensor) -> torch.Size:
     return initial.shape
 
 
-def _posterior(log_joint, initial, draws, warmup, generator, leapfrog_steps, target_accept, thin) -> hmc.Draws:
+def _posterior(
+    log_joint: LogJoint,
+    initial: Tensor,
+    draws: int,
+    warmup: int,
+    generator: torch.Generator,
+    leapfrog_steps: int,
+    target_accept: float,
+    thin: int,
+) -> hmc.Draws:
     """Chains for every datum at once, flattened to ``(chains * batch, ...)``."""
 
     def log_prob(flat: Tensor) -> Tensor:

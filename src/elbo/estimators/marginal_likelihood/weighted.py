@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,7 +36,7 @@ def importance(
     with torch.no_grad():
         for start in range(0, draws, CHUNK):
             shape = (min(CHUNK, draws - start), *proposal.mean.shape)
-            kind = {"dtype": proposal.mean.dtype, "device": proposal.mean.device}
+            kind: dict[str, Any] = {"dtype": proposal.mean.dtype, "device": proposal.mean.device}
             z = proposal.sample(torch.randn(shape, generator=generator, **kind))
             rows.append(log_joint(z) - proposal.log_prob(z))
     return Evidence.from_weights(torch.cat(rows))
