@@ -274,7 +274,7 @@ def images(
 ) -> None:
     """Show ``tiles`` of shape ``(count, rows, cols)`` or ``(count, rows, cols, 3)`` in a grid, row by row, on one image.
 
-    The gap between tiles is white. Values outside ``[vmin, vmax]`` are clipped by the colour map.
+    The gap between tiles shows the ground (of colour images: white). Values outside ``[vmin, vmax]`` are clipped by the colour map.
     """
     tiles = np.asarray(tiles, float)
     count, height, width, *channels = tiles.shape
@@ -287,6 +287,6 @@ def images(
         canvas = np.where(np.isnan(canvas), vmax, canvas)
         axes.imshow((canvas - vmin) / (vmax - vmin), interpolation="nearest")
     else:
-        colours = mpl.colormaps[cmap].with_extremes(bad="white")
+        colours = mpl.colormaps[cmap].with_extremes(bad=(1, 1, 1, 0))  # the ground, light or dark
         axes.imshow(np.ma.masked_invalid(canvas), cmap=colours, vmin=vmin, vmax=vmax, interpolation="nearest")
     axes.set_axis_off()
