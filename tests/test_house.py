@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 
 import pytest
 
 from checkout import ROOT
+from house_map import SECTIONS, named, with_map
 from imports import circle, graph, imports
 
 PACKAGE = ROOT / "src" / "elbo"
@@ -17,7 +19,7 @@ WING = "elbo.companion"
 WING_FLOORS = (("project",), ("record",), ("kernel", "run"), ("reproduce", "pages"))
 """Rooms of the publishing wing, lowest first; two rooms on one floor do not import each other."""
 FLOORS = (
-    ("ledger", "devices", "densities"),
+    ("ledger", "checks", "devices", "densities"),
     ("data", "models", "training"),
     ("inference", "estimators"),
     ("disentanglement",),
@@ -118,6 +120,20 @@ def test_every_module_belongs_to_a_floor():
     rooms = {name for names in WING_FLOORS for name in names}
     folders = {path.name for path in (PACKAGE / "companion").iterdir() if path.is_dir() and path.name[0] != "_"}
     assert folders == rooms
+
+
+def test_the_map_in_contributing_is_the_tree():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    assert text.count("<!-- map: ") == len(SECTIONS) == text.count("<!-- end -->")
+    assert with_map(text) == text, "run python tests/support/house_map.py"
+    assert all((ROOT / name).exists() for name in named(text))
+
+
+def test_the_four_questions_have_answers_that_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    part = text[text.index("## Four questions") : text.index("## A new chapter")]
+    answers = re.findall(r"^\| (?!Question|-).+ \| `(.+)` \|$", part, re.MULTILINE)
+    assert len(answers) == 4 and all((ROOT / answer).is_file() for answer in answers)
 
 
 def test_every_room_of_the_wing_says_where_it_runs():
