@@ -42,14 +42,16 @@ def own(name: str) -> list[str]:
 
 
 class Reference(SphinxDirective):
-    """``.. elbo-api:: <name> ...`` in reStructuredText: a section a module."""
+    """``.. elbo-api:: <name> ...`` in reStructuredText: a section a module, those that ``:but:`` names left out."""
 
     required_arguments = 1
     final_argument_whitespace = True
+    option_spec = {"but": str.split}
 
     def run(self) -> list[nodes.Node]:
         lines: list[str] = []
-        for name in (one for package in self.arguments[0].split() for one in modules(package)):
+        shown = [one for package in self.arguments[0].split() for one in modules(package)]
+        for name in (one for one in shown if one not in self.options.get("but", [])):
             lines += [name, "-" * len(name), "", f".. automodule:: {name}"]
             lines += [f"   :members: {', '.join(members)}"] if (members := own(name)) else []
             lines.append("")
