@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -20,11 +21,13 @@ from elbo.companion.project.errors import (
     DIFFERENT,
     INEXACT,
     INTERRUPTED,
+    TERMINATED,
     UNFORESEEN,
     USAGE,
     CompanionError,
     quote,
 )
+from elbo.companion.project.signals import Terminated, ended_by_signals
 
 __all__ = ["app", "main"]
 
@@ -395,9 +398,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point: a reader's mistake is one sentence on standard error, without a traceback."""
     words = _paired(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(args=words, prog_name="elbo", standalone_mode=False) or 0
+        with ended_by_signals():
+            code = app(args=words, prog_name="elbo", standalone_mode=False) or 0
     except CompanionError as error:
         return _say(str(error), error.code)
+    except Terminated:
+        return _say("terminated: what was there before is untouched", TERMINATED)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:  # whoever read what we print has stopped reading
@@ -413,6 +419,7 @@ def main(arguments: list[str] | None = None) -> int:
         command = context.command_path if context else "elbo"
         return _say(f"{error.format_message().rstrip('.')}; see {command} --help", USAGE)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would meet the interpreter on its way out
         return _say("interrupted: the chapters that were running were stopped, the accepted runs are untouched", code)
     return code
 

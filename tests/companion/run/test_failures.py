@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 import yaml
@@ -71,7 +72,7 @@ def test_failure_is_one_sentence(failures, key):
 @pytest.mark.parametrize("key", FAILURES)
 def test_failure_leaves_nothing_but_the_notebook(failures, key):
     root, _, bad = failures
-    kept = root / "_build" / "failed" / f"{key}.ipynb"
+    (kept,) = (root / "_build" / "failed").glob(f"{key}-????????.ipynb")  # a place of its own, as --out is
     said = next(sentence for sentence in sentences(bad.stderr) if sentence.startswith(f"elbo: {key}"))
     assert str(kept.relative_to(root)) in said
     assert json.loads(kept.read_text())["cells"]
@@ -87,9 +88,15 @@ def test_previous_runs_are_untouched(failures):
 
 
 def test_signals_and_a_second_command(tmp_path, monkeypatch, accepted):
-    """Ctrl-C, SIGTERM and SIGKILL of the command while a cell runs, and a second command meanwhile."""
-    signals = {"int-2001": signal.SIGINT, "term-2002": signal.SIGTERM, "kill-2003": signal.SIGKILL}
-    codes = {"int-2001": 130, "term-2002": 143, "kill-2003": -9}
+    """Ctrl-C once and twice, SIGTERM, SIGHUP and SIGKILL of the command while a cell runs, and a second command."""
+    signals = {
+        "int-2001": signal.SIGINT,
+        "term-2002": signal.SIGTERM,
+        "kill-2003": signal.SIGKILL,
+        "hup-2004": signal.SIGHUP,
+        "twice-2005": signal.SIGINT,
+    }
+    codes = {"int-2001": 130, "term-2002": 143, "kill-2003": -9, "hup-2004": 143, "twice-2005": 130}
     root = write_book(tmp_path / "book", *signals)
     runs = root / "_build" / "runs" / "quick"
     before = accepted(runs, *signals)
@@ -108,6 +115,9 @@ def test_signals_and_a_second_command(tmp_path, monkeypatch, accepted):
 
     for key, process in running.items():
         process.send_signal(signals[key])
+    for _ in range(4):
+        time.sleep(0.15)
+        running["twice-2005"].send_signal(signal.SIGINT)
     for key, process in running.items():
         _, err = process.communicate(timeout=60)
         assert process.returncode == codes[key], err

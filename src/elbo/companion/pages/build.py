@@ -25,6 +25,7 @@ from elbo.companion.pages.parameters import show_parameters
 from elbo.companion.project import settings
 from elbo.companion.project.errors import BUILD, TERMINATED, CompanionError
 from elbo.companion.project.paths import Project, hold, replace_directory, staging
+from elbo.companion.project.signals import Terminated, ended_by_signals
 from elbo.companion.record import fingerprint
 from elbo.companion.run.plans import Plan
 from elbo.companion.run.progress import Display
@@ -165,11 +166,14 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
             env=environment,
             start_new_session=True,
         )
-        before = signal.signal(signal.SIGTERM, _terminated)
         try:
-            status = process.wait()
+            with ended_by_signals():
+                status = process.wait()
+        except Terminated:
+            raise CompanionError(
+                "terminated: the pages were not built, those that were there before are untouched", TERMINATED
+            ) from None
         finally:
-            signal.signal(signal.SIGTERM, before)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -184,10 +188,6 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
         f"mend what {project.show(log)} names and build again",
         BUILD,
     )
-
-
-def _terminated(*_: Any) -> None:
-    raise CompanionError("terminated: the pages were not built, those that were there before are untouched", TERMINATED)
 
 
 def _problems(log: Path, source: Path) -> list[str]:

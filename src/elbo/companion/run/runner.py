@@ -16,6 +16,7 @@ from pathlib import Path
 
 from elbo.companion.project.errors import DATA, RUN, TERMINATED, CompanionError
 from elbo.companion.project.paths import Project, hold, staging
+from elbo.companion.project.signals import ENDING
 from elbo.companion.record.environment import commit
 from elbo.companion.run import accept
 from elbo.companion.run.place import keep_failed, place
@@ -55,7 +56,7 @@ def run_plans(
 
     Raises:
         KeyboardInterrupt: Ctrl-C; every process has been ended.
-        CompanionError: SIGTERM (exit code 143); every process has been ended.
+        CompanionError: SIGTERM or SIGHUP (exit code 143); every process has been ended.
     """
     return asyncio.run(_run_all(project, plans, jobs, display, timeout, threads))
 
@@ -64,7 +65,7 @@ async def _run_all(
     project: Project, plans: list[Plan], jobs: int, display: Display, timeout: int | None, threads: int | None
 ) -> list[Result]:
     places = asyncio.Semaphore(jobs)
-    terminated = _cancel_on_sigterm()
+    terminated = _cancel_on_signals()
     state = commit(project.root)
     context = Context(
         project, display, timeout, threads=min(threads, cores()) if threads else _threads(jobs), commit=state
@@ -73,6 +74,8 @@ async def _run_all(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_run_one(context, plan, places)) for plan in plans]
     except asyncio.CancelledError:
+        if signal.SIGINT in terminated:
+            raise KeyboardInterrupt from None
         if terminated:
             raise CompanionError(
                 "terminated: the chapters that were running were stopped, the accepted runs are untouched", TERMINATED
@@ -145,18 +148,24 @@ async def _execute(context: Context, plan: Plan, folder: Path) -> float:
     raise CompanionError(said, DATA if last.get("kind") == "no data" else RUN)
 
 
-def _cancel_on_sigterm() -> list[bool]:
-    """On SIGTERM, cancel the current task; the returned list is then not empty."""
-    terminated: list[bool] = []
+def _cancel_on_signals() -> list[int]:
+    """On Ctrl-C, SIGTERM or SIGHUP, cancel the current task once; the returned list then holds the signal.
+
+    What is cancelled ends its processes at once, so that a second Ctrl-C has nothing to hasten.
+    """
+    came: list[int] = []
     task = asyncio.current_task()
 
-    def stop() -> None:
-        terminated.append(True)
-        task.cancel()
+    def stop(number: int) -> None:
+        came.append(number)
+        if len(came) == 1:
+            task.cancel()
 
     with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
-    return terminated
+        for number in (signal.SIGINT, *ENDING):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    return came
 
 
 def _threads(jobs: int) -> int:
