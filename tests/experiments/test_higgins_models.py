@@ -401,7 +401,6 @@ def test_figures_show_their_data(models, readings, scores):
         (figures.over_beta(over), over),
         (figures.over_training(followed), followed),
         (figures.proxies(readings), readings),
-        (figures.factor_spread(spread), spread),
         (figures.traversals(walk, 16), walk),
         (figures.by_use(use), use),
         (figures.water(exact), exact),
@@ -409,8 +408,13 @@ def test_figures_show_their_data(models, readings, scores):
         (figures.tempered(curves), curves),
         (figures.rotated(turned), turned),
         (figures.vote(*shared), pd.concat(shared)),
-        (figures.average_vote(averages), averages),
     ):
         assert mismatch(figure, data) is None
         assert isinstance(data, pd.DataFrame) and mismatch(figure, data.head(1)) is not None
     assert mismatch(figures.sprite_sheet(sheet), sheet) is None
+    for figure, values in (
+        (figures.factor_spread(spread), spread["spread"]),
+        (figures.average_vote(averages), averages["relative"]),
+    ):
+        cells = np.concatenate([np.ravel(axes.collections[0].get_array()) for axes in figure.axes])
+        np.testing.assert_allclose(np.sort(cells), np.sort(values))

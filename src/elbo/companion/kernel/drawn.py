@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection, QuadMesh
+from matplotlib.collections import PathCollection
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 
@@ -17,7 +17,7 @@ __all__ = ["mismatch"]
 def mismatch(figure: Figure, data: pd.DataFrame) -> str | None:
     """One sentence on the first drawn value that no numeric column of ``data`` holds, or ``None``.
 
-    Looked at: lines (heights), scatter points (both coordinates), bars (lengths), surfaces (cells) and images (pixels). Not looked at: what
+    Looked at: lines (heights), scatter points (both coordinates), bars (lengths) and images (pixels). Not looked at: what
     :func:`elbo.figures.style.guide` marked, error bars, bands, contours, and lines that are not in data coordinates.
     Values agree within ``1e-6`` relative, which lets float32 pass for float64.
     """
@@ -53,9 +53,6 @@ def _drawn(axes: Axes) -> Iterator[tuple[str, np.ndarray]]:
             and points.get_offset_transform() == axes.transData
         ):
             yield f"points {points.get_label()!r}", np.ma.filled(points.get_offsets(), np.nan)
-    for surface in axes.collections:
-        if isinstance(surface, QuadMesh) and not _guide([surface]):
-            yield "surface", np.ma.filled(np.ma.masked_invalid(np.asarray(surface.get_array(), float)), np.nan)
     for image in axes.images:
         if not _guide([image]):
             yield "image", np.ma.filled(np.ma.masked_invalid(np.asarray(image.get_array(), float)), np.nan)
