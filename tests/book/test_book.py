@@ -36,6 +36,13 @@ def test_every_page_of_the_contents_exists_and_every_page_is_in_the_contents():
     assert CHAPTERS
 
 
+def test_the_page_of_the_build_is_not_among_the_readers_pages():
+    """It is a maintainer's: reachable, below the checks, and not in the first row of the contents."""
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())["parts"]
+    first_row = [chapter["file"] for part in contents for chapter in part["chapters"]]
+    assert "book/status" in PAGES and "book/status" not in first_row and "book/timeline" in first_row
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_chapter_begins_and_ends(chapter):
     found = cells(chapter)

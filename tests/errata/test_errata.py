@@ -23,10 +23,18 @@ def test_the_page_shows_every_check_once():
 
 
 def test_every_erratum_has_a_check_or_says_that_it_was_read():
-    for title, text in re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL):
-        if title != "Typography":
-            checked = "```{erratum-check}" in text or "{eq}`" in text
-            assert checked or re.search(r"by reading", text, re.IGNORECASE), title
+    found = re.findall(r"^\*\*(.+?)\.\*\* \*Printed:\*(.*?)(?=^\*\*|^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(found) > 20
+    for title, text in found:
+        checked = "```{erratum-check}" in text or "{eq}`" in text
+        assert checked or re.search(r"by reading", text, re.IGNORECASE), title
+
+
+def test_the_page_of_the_timeline_leads_to_every_correction_of_it_that_has_numbers():
+    timeline = (ROOT / "book" / "timeline.md").read_text()
+    led_to = set(re.findall(r"errata\.html#erratum-([a-z-]+)", timeline))
+    of_the_timeline = re.findall(r"^```\{erratum-check\} (\S+)$", PAGE[: PAGE.index("## The papers")], re.MULTILINE)
+    assert led_to == set(of_the_timeline)
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -54,6 +55,7 @@ def test_files_stand_at_their_permanent_address(built):
         "figures.bib",
         "figures.ris",
         "figures.json",
+        "toy-2013.zip",
     }
     assert json.loads((built / "figures" / "toy-2013-line.json").read_text())["parameters"] == {"beta": 1.0}
     assert (built / "figures" / "toy-2013-line.pdf").read_bytes().startswith(b"%PDF")
@@ -191,12 +193,26 @@ def test_no_text_ends_the_element_that_holds_json_ld():
     assert json.loads(BeautifulSoup(said, "html.parser").script.string) == {"name": text}
 
 
+def test_the_gallery_offers_pictures_and_data_for_slides_alone_and_all_in_one(built):
+    html, folder = BeautifulSoup((built / "book" / "two.html").read_text(), "html.parser"), built / "book"
+    for card in html.select(".elbo-gallery > div"):
+        links = {link.get_text(): folder / link["href"] for link in card.select(".elbo-gallery-files a")}
+        assert list(links) == ["PNG", "PDF", "data"] and all(path.is_file() for path in links.values())
+    (whole,) = html.select('a[href$="toy-2013.zip"]')
+    with zipfile.ZipFile(folder / whole["href"]) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        for name in names:
+            assert archive.read(name) == (built / "figures" / name.partition("/")[2]).read_bytes()
+    assert len(names) == 3 * len(html.select(".elbo-gallery > div"))
+
+
 def test_the_gallery_shows_every_figure_of_the_chapter(built):
     html = BeautifulSoup((built / "book" / "two.html").read_text(), "html.parser")
     cards = html.select(".elbo-gallery > div")
     assert [card.select_one("code").get_text() for card in cards] == ["toy-2013-line", "toy-2013-other"]
     for card, id in zip(cards, ("toy-2013-line", "toy-2013-other"), strict=True):
-        assert {a["href"] for a in card.select("a")} == {f"toy-2013.html#{id}"}
+        assert {a["href"] for a in card.select("a:not([download])")} == {f"toy-2013.html#{id}"}
         assert card.img["alt"] == 'A "parabola" <b>' and card.select_one("p .katex") and "alert" not in card.get_text()
         with Image.open((built / "book" / card.img["src"]).resolve()) as image:
             assert image.width <= 640 and image.getextrema() != ((255, 255),) * 3

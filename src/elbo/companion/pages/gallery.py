@@ -6,6 +6,7 @@ in a book that has galleries, is a warning, and so is a gallery of a chapter wit
 
 from __future__ import annotations
 
+import zipfile
 from html import escape
 from pathlib import Path
 
@@ -23,6 +24,8 @@ __all__ = ["WIDTH", "Gallery", "setup"]
 
 WIDTH = 640
 """Width of a thumbnail in pixels; it is shown at no more than half of that."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +69,8 @@ def _fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
                 subtype="gallery",
             )
         cards = [_card(app, docname, id, about) for id, about in figures.items()]
-        placeholder.replace_self(nodes.container("", *cards, classes=["elbo-gallery"]))
+        every = [_archive(docname, placeholder["chapter"], len(figures))] if figures else []
+        placeholder.replace_self([*every, nodes.container("", *cards, classes=["elbo-gallery"])])
 
 
 def _card(app: Sphinx, docname: str, id: str, about: dict) -> nodes.container:
@@ -82,7 +86,24 @@ def _card(app: Sphinx, docname: str, id: str, about: dict) -> nodes.container:
         nodes.raw("", picture, format="html"),
         nodes.paragraph("", "", *caption_nodes(question(about["caption"]))),
         nodes.paragraph("", "", link, classes=["elbo-gallery-id"]),
+        nodes.raw("", _files(docname, id), format="html"),
     )
+
+
+def _files(docname: str, id: str) -> str:
+    """For a slide: the large picture, the same as vector graphics, and the numbers, a click each."""
+    folder = f"{'../' * docname.count('/')}figures/"
+    links = (
+        f'<a href="{escape(folder + id)}.{format}" download aria-label="{text} of {id}">{text}</a>'
+        for format, text in (("png", "PNG"), ("pdf", "PDF"), ("csv", "data"))
+    )
+    return f'<p class="elbo-gallery-files">{" ".join(links)}</p>'
+
+
+def _archive(docname: str, key: str, count: int) -> nodes.raw:
+    href = f"{'../' * docname.count('/')}figures/{key}.zip"
+    text = f"{count} {'figure' if count == 1 else 'figures'}: PNG, PDF and data in one file"
+    return nodes.raw("", f'<p><a href="{escape(href)}" download>{text}</a></p>', format="html")
 
 
 def _again(app: Sphinx, env: BuildEnvironment) -> list[str]:
@@ -125,6 +146,21 @@ def _thumbnails(app: Sphinx, error: Exception | None) -> None:
             small.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
+def _archives(app: Sphinx, error: Exception | None) -> None:
+    """``figures/<chapter>.zip`` with the picture, the vector graphics and the data of each figure; equal input, equal bytes."""
+    if error is not None or app.builder.format != "html":
+        return
+    folder = Path(app.outdir) / "figures"
+    for key in sorted({key for keys in _galleries(app.env).values() for key in keys}):
+        figures = _of(app.env, key)
+        if not figures:
+            continue
+        with zipfile.ZipFile(folder / f"{key}.zip", "w") as archive:
+            for name in (f"{id}.{format}" for id in sorted(figures) for format in ("png", "pdf", "csv")):
+                entry = zipfile.ZipInfo(f"{key}/{name}", _EPOCH)
+                archive.writestr(entry, (folder / name).read_bytes(), zipfile.ZIP_DEFLATED)
+
+
 def setup(app: Sphinx) -> dict:
     """Register the directive ``elbo-gallery``."""
     app.setup_extension("elbo.companion.pages.figures")
@@ -136,4 +172,5 @@ def setup(app: Sphinx) -> dict:
     app.connect("env-purge-doc", _purge)
     app.connect("env-merge-info", _merge)
     app.connect("build-finished", _thumbnails, priority=600)  # after the figures are in their place
+    app.connect("build-finished", _archives, priority=600)
     return {"version": "1", "env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
