@@ -19,6 +19,7 @@ from elbo import data, reference
 from elbo.disentanglement import factor_index, higgins_score, mig
 from elbo.experiments.higgins_2017.baselines import scores_without_training
 from elbo.experiments.higgins_2017.pictures import factor_responses, traversals
+from elbo.experiments.higgins_2017.protocol import linear_rows
 from elbo.experiments.higgins_2017.readings import unit_readings
 from elbo.experiments.higgins_2017.scores import score_table
 from elbo.experiments.higgins_2017.training import Models, SmallSprites, small_sprites, train_models
@@ -130,7 +131,15 @@ def _baselines() -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def _linear_protocol() -> pd.DataFrame:
+    """PCA and ICA as the paper's appendix makes them, on the images on which the networks are read."""
+    images = sprites(READ)
+    table = linear_rows(images, images.factors, steps=CLASSIFIER_STEPS, seeds=SETTINGS["seeds"], **VOTES)
+    return table.assign(images=len(images)).round({"score": 6, "standard_error": 6, "explained_variance": 5})
+
+
 REFERENCE = {
+    "linear-protocol": _linear_protocol,
     "scores": lambda: _described(_scores()),
     "baselines": _baselines,
     "readings": lambda: _described(
