@@ -60,7 +60,7 @@ class Softmax:
 class Adagrad:
     r"""A softmax layer trained by minibatch Adagrad, :math:`W \mathrel{-}= \eta\, g / (\sqrt{\sum g^2} + 10^{-10})`.
 
-    Adagrad at 1e-2 is what we recall of the paper; minibatch and number of steps are our choice. Where it stops
+    Adagrad at 1e-2 "until convergence" is the paper's; minibatch and number of steps are our choice. Where it stops
     depends on the scale of the features: it is part of the metric, not only a way to compute it.
     """
 
