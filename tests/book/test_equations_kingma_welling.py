@@ -479,3 +479,33 @@ def test_the_bound_of_two_draws_by_quadrature(vae, grid, hermite):
     by_hand = (weights[:, None, None] * weights[None, :, None] * by_hand).sum((0, 1))
     torch.testing.assert_close(two, by_hand, rtol=1e-8, atol=1e-8)
     assert (bound < two).all() and (two < evidence).all()
+
+
+@pytest.mark.equation("eq-kingma-welling-2013-doubly")
+def test_the_doubly_reparameterised_gradient_by_quadrature():
+    """Two draws, one latent: its average over a grid of both noises, against the derivative of the bound of two draws."""
+    from elbo.inference.score_function import importance_gradients
+
+    generator = torch.Generator().manual_seed(6)
+    twin = linear_gaussian.random_model(3, 1, generator)
+    x, _ = linear_gaussian.sample(twin, 1, generator)
+    nodes = torch.linspace(-9, 9, 301, dtype=torch.float64)  # the shares have poles: a fine grid, not Hermite's rule
+    weights = Normal(0.0, 1.0).log_prob(nodes).exp() * (nodes[1] - nodes[0])
+    eps = torch.stack(torch.meshgrid(nodes, nodes, indexing="ij")).flatten(1)[..., None]  # (2, pairs, 1)
+    mass = torch.outer(weights, weights).flatten()
+
+    def log_joint(z):
+        return linear_gaussian.log_joint(twin, x.expand(z.shape[-2], -1), z)
+
+    def bound(mean, log_var):
+        z = mean + (0.5 * log_var).exp() * eps
+        log_w = log_joint(z) - Normal(mean, (0.5 * log_var).exp()).log_prob(z).sum(-1)
+        return (mass * (torch.logsumexp(log_w, 0) - math.log(2))).sum()
+
+    mean, log_var = (torch.tensor([value], dtype=torch.float64, requires_grad=True) for value in (0.4, -0.3))
+    exact = torch.autograd.grad(bound(mean, log_var), (mean, log_var))
+    pairs = eps.shape[1]
+    _, doubly = importance_gradients(log_joint, mean.detach().expand(pairs, 1), log_var.detach().expand(pairs, 1), eps)
+    for ours, theirs in zip(doubly, exact):
+        torch.testing.assert_close((mass[:, None] * ours).sum(0), theirs, rtol=1e-5, atol=1e-6)
+        assert theirs.abs() > 1e-3

@@ -45,13 +45,6 @@ def test_bound_is_the_mean_over_seeds_with_its_error(run):
     assert (table.bound.xs(4000, level="samples") > table.bound.xs(1000, level="samples")).all()
 
 
-def test_final_bound_adds_the_two_errors(run):
-    last = experiments.bound(run).query("samples == 4000 and latent_dim == 2 and split == 'test'").iloc[0]
-    shown = experiments.final_bound(run).loc[("aevb", 2), "test"]
-    assert shown.bound == last.bound
-    assert shown.se == pytest.approx(np.hypot(last.se_seeds, last.se_images))
-
-
 def test_estimator_noise_against_many_draws_at_once(run):
     table = experiments.estimator_noise(run, draws=800, images=30).set_index(["latent_dim", "estimator"])
     groups = {"A": 0.0, "B": 0.0}
@@ -93,15 +86,6 @@ def test_two_latents_are_always_among_the_sizes(run):
     assert experiments.settings("digits", latent_dims=[5]).latent_dims == (2, 5)
     with pytest.raises(ValueError, match="put 2 into latent_dims"):
         experiments.manifold(replace(run, settings=replace(run.settings, latent_dims=(4,))))
-
-
-def test_signs_of_overfitting_are_read_off_the_curves(run):
-    test = run.trained.history.query("split == 'test'").groupby(["latent_dim", "samples"]).bound.mean().unstack()
-    small, large = experiments.signs_of_overfitting(run)
-    assert (
-        f"{test.loc[2, 4000]:.2f} ±" in small and f"{test.loc[2].max() - test.loc[2, 4000]:.2f} below its best" in small
-    )
-    assert f"{test.loc[4, 4000] - test.loc[2, 4000]:+.2f} against the size before" in large
 
 
 def test_figures_show_their_tables(run):

@@ -90,15 +90,6 @@ def test_the_order_of_the_estimators_reverses_near_the_optimum(table):
     assert (exact.loc[["score function", "A", "B"], "measured_sd"] > 1).all()
 
 
-def test_what_is_said_of_the_noise(table):
-    lines = gradients.said_of_gradients(table)
-    rows = table[(table.estimator == "A") & (table.panel == "latents")].set_index("latent_dim").sd
-    (line,) = [line for line in lines if line.startswith("A ")]
-    assert f"{rows[4]:.1f} with 4 latents, growing as the power {np.log(rows[4] / rows[1]) / np.log(4):.2f}" in line
-    far = table[(table.estimator == "A") & (table.panel == "distance") & (table.share == 1.0)].iloc[0]
-    assert line.endswith(f"{far.sd:.3g} at {far.gap:.3g}")
-
-
 def test_the_figure_draws_the_table(table):
     figure = figures.gradient_noise(table)
     lines = {float(y) for axis in figure.axes for line in axis.get_lines() for y in line.get_ydata()}

@@ -261,3 +261,12 @@ def test_every_number_in_the_prose_has_a_name_that_is_said():
     patterns.append(re.compile(r"solution-[a-z-]+$"))
     patterns.append(re.compile(r"paper-frey-\d+-(then|last)$"))
     assert used and not [name for name in used if not any(pattern.match(name) for pattern in patterns)]
+
+
+def test_the_doubly_reparameterised_gradient_is_unbiased_and_does_not_drown():
+    table = experiments.gradient_signal(draws=(1, 8, 64), repeats=300, data=8)
+    wide = table.pivot(index="draws", columns="estimator", values="ratio")
+    assert table.bias_z.between(0.8, 1.25).all()  # 64 coordinates and data: about 1 where the two means agree
+    assert wide.plain.is_monotonic_decreasing and wide.plain[64] < 0.5 * wide.plain[1]
+    assert wide.doubly.min() > 0.9 * wide.doubly[1] and wide.doubly[64] > 4 * wide.plain[64]
+    assert mismatch(figures.gradient_signal(table), table) is None

@@ -65,22 +65,6 @@ def test_bounds_predictive_and_divergence_by_hand(table, method, run):
     assert above > 0 and abs(rows.predictive["test"] - torch.stack(predictive).mean()) < 0.25 * above
 
 
-def test_what_is_said_of_it(table):
-    lines = weights.said_of_weights(table)
-    assert len(lines) == 2
-    row = table.set_index(["method", "count", "samples", "split"]).loc["full VB", 200, 3000]
-    assert lines[1].startswith("N =  200: MAP bound")
-    assert f"full VB bound {row.bound['test']:.2f} ± {row.bound_se['test']:.2f}" in lines[1]
-    assert f"({row.bound['train'] - row.bound['test']:.2f} below training" in lines[1]
-    best = table[(table.method == "MAP") & (table["count"] == 50) & (table.split == "test")].bound.max()
-    assert f"best on the way {best:.2f}" in lines[0]
-    answer = weights.answer_of_weights(table)
-    assert f"{row.bound['train'] - row.bound['test']:.1f} for full VB; by the held-out bound " in answer
-    ends = table[(table["count"] == 200) & (table.samples == 3000) & (table.split == "test")].set_index("method")
-    best = max(ends.index, key=lambda method: ends.predictive[method])
-    assert answer.endswith(f"by the predictive density {best}, by {abs(ends.predictive.diff().iloc[1]):.1f}.")
-
-
 def test_too_many_images_are_refused():
     with pytest.raises(ValueError, match="digits has 1,442 training images, fewer than the 2,000"):
         weights.few_data(counts=(2000,))

@@ -136,3 +136,43 @@ def test_at_the_exact_posterior_path_and_baseline_do_not_vary():
                   score_function_gradient(log_joint, mean, log_var, eps, evidence)):  # fmt: skip
         assert torch.cat(found, -1).abs().max() < 1e-11
     assert reparameterised_a(log_joint, mean, log_var, eps).mean.std() > 0.5
+
+
+def test_importance_gradients_of_one_draw_are_a_and_the_path():
+    from elbo.inference.score_function import importance_gradients, path_gradient, reparameterised_a
+    from elbo.models import linear_gaussian
+
+    generator = torch.Generator().manual_seed(1)
+    model = linear_gaussian.random_model(5, 2, generator)
+    x, _ = linear_gaussian.sample(model, 3, generator)
+    mean, log_var = torch.zeros(3, 2, dtype=torch.float64), torch.full((3, 2), -0.4, dtype=torch.float64)
+    eps = torch.randn(1, 3, 2, generator=generator, dtype=torch.float64)
+
+    def log_joint(z):
+        return linear_gaussian.log_joint(model, x, z)
+
+    plain, doubly = importance_gradients(log_joint, mean, log_var, eps)
+    for found, known in ((plain, reparameterised_a), (doubly, path_gradient)):
+        for ours, theirs in zip(found, known(log_joint, mean, log_var, eps)):
+            torch.testing.assert_close(ours, theirs[0], rtol=1e-10, atol=1e-12)
+
+
+def test_the_plain_importance_gradient_is_autograds():
+    from elbo.densities import gaussian_log_prob
+    from elbo.inference.score_function import importance_gradients
+    from elbo.models import linear_gaussian
+
+    generator = torch.Generator().manual_seed(2)
+    model = linear_gaussian.random_model(5, 2, generator)
+    x, _ = linear_gaussian.sample(model, 3, generator)
+    mean = torch.full((3, 2), 0.3, dtype=torch.float64).requires_grad_()
+    log_var = torch.full((3, 2), -0.4, dtype=torch.float64).requires_grad_()
+    eps = torch.randn(7, 3, 2, generator=generator, dtype=torch.float64)
+    z = mean + (0.5 * log_var).exp() * eps
+    log_w = linear_gaussian.log_joint(model, x, z) - gaussian_log_prob(z, mean, log_var)
+    torch.logsumexp(log_w, 0).sum().backward()
+    plain, _ = importance_gradients(
+        lambda z: linear_gaussian.log_joint(model, x, z), mean.detach(), log_var.detach(), eps
+    )
+    torch.testing.assert_close(plain.mean, mean.grad, rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(plain.log_var, log_var.grad, rtol=1e-9, atol=1e-11)

@@ -24,6 +24,7 @@ from elbo.inference.sgvb import reparameterise
 
 __all__ = [
     "Gradient",
+    "importance_gradients",
     "leave_one_out",
     "path_gradient",
     "reparameterised_a",
@@ -135,3 +136,33 @@ def _slope(log_prob: LogProb, mean: Tensor, log_var: Tensor, eps: Tensor) -> tup
         z = reparameterise(mean, log_var, eps).detach().requires_grad_()
         (slope,) = torch.autograd.grad(log_prob(z).sum(), z)
     return slope, torch.exp(0.5 * log_var) * eps
+
+
+def importance_gradients(log_joint: LogProb, mean: Tensor, log_var: Tensor, eps: Tensor) -> tuple[Gradient, Gradient]:
+    r"""Two unbiased gradients of the importance-weighted bound of k draws in the parameters of ``q``: plain and doubly
+    reparameterised.
+
+    .. math:: \sum_l \bar w_l\, \nabla_\phi \log w_l, \qquad
+              \sum_l \bar w_l^2\, \frac{\partial z_l}{\partial \phi} \nabla_{z_l} \log w_l, \qquad
+              w_l = \frac{p(x, z_l)}{q_\phi(z_l)}, \quad \bar w_l = \frac{w_l}{\sum_m w_m}
+
+    The first is what automatic differentiation gives (Burda, Grosse & Salakhutdinov, 2016, equation 14); its first draw
+    alone is estimator A. The second reparameterises the score that is left in it once more (Tucker et al., 2019,
+    equation 8); with one draw it is :func:`path_gradient`.
+
+    Args:
+        log_joint: ``(k, ..., dim) -> (k, ...)`` nats, differentiable.
+        eps: ``(k, ..., dim)``; the ``k`` draws of one estimate.
+
+    Returns:
+        The two gradients, each of ``(..., dim)``: an average over the draws is part of the estimate.
+    """
+    slope, scaled = _slope(log_joint, mean, log_var, eps)
+    with torch.no_grad():
+        z = reparameterise(mean, log_var, eps)
+        log_w = log_joint(z) - gaussian_log_prob(z, mean, log_var)  # (k, ...)
+        share = torch.softmax(log_w, 0).unsqueeze(-1)
+    path = slope + eps * torch.exp(-0.5 * log_var)  # the gradient of log w in z
+    plain = Gradient((share * slope).sum(0), (share * (0.5 * scaled * slope + 0.5)).sum(0))
+    doubly = Gradient((share**2 * path).sum(0), (share**2 * 0.5 * scaled * path).sum(0))
+    return plain, doubly

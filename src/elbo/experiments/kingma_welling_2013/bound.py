@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from elbo.experiments.kingma_welling_2013.training import Run
@@ -10,13 +9,9 @@ from elbo.experiments.kingma_welling_2013.training import Run
 __all__ = [
     "bound",
     "common_end",
-    "final_bound",
     "lead_of_aevb",
     "lead_over_training",
     "over_seeds",
-    "order",
-    "reference_caption",
-    "signs_of_overfitting",
 ]
 
 
@@ -36,25 +31,6 @@ def bound(*runs: Run) -> pd.DataFrame:
         bound=("bound", "mean"), se_seeds=("bound", "sem"), se_images=("se", "mean"), seeds=("bound", "size")
     )
     return table.reset_index()
-
-
-def final_bound(*runs: Run) -> pd.DataFrame:
-    """The bound at the end of training: one row an algorithm and latent size, train and test side by side, nats per image, and errors."""
-    last = bound(*runs).query("samples == samples.max()").set_index(["algorithm", "latent_dim", "split"])
-    last["se"] = np.hypot(last.se_images, last.se_seeds.fillna(0.0))
-    return last[["bound", "se"]].unstack("split").swaplevel(axis=1).sort_index(axis=1, ascending=[False, True])
-
-
-def signs_of_overfitting(run: Run) -> list[str]:
-    """One sentence a latent size: how far its test bound is from its own best, and from that of the next smaller size."""
-    test = bound(run).query("split == 'test'").pivot(index="samples", columns="latent_dim", values="bound")
-    error = bound(run).query("split == 'test' and samples == samples.max()").set_index("latent_dim").se_images
-    lines, smaller = [], None
-    for size, curve in test.items():
-        line = f"{size:3d} latents: test bound {curve.iloc[-1]:.2f} ± {error[size]:.2f}, {curve.max() - curve.iloc[-1]:.2f} below its best"
-        lines.append(line if smaller is None else f"{line}, {curve.iloc[-1] - smaller:+.2f} against the size before")
-        smaller = curve.iloc[-1]
-    return lines
 
 
 def lead_of_aevb(table: pd.DataFrame) -> pd.DataFrame:
@@ -99,55 +75,3 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
 def common_end(table: pd.DataFrame) -> int:
     """The largest number of samples that every curve of a kept table has reached."""
     return int(table.groupby(["algorithm", "latent_dim", "seed"]).samples.max().min())
-
-
-def order(table: pd.DataFrame) -> str:
-    """Half a sentence: for how many latent sizes AEVB ends above wake-sleep on test images, and by how much.
-
-    Args:
-        table: from :func:`lead_of_aevb`.
-    """
-    above, count = int((table.lead > 0).sum()), len(table)
-    how_many = "every number of latents" if above == count else f"{above} of {count} numbers of latents"
-    if above == 0:
-        how_many = "no number of latents"
-    return (
-        f"on test images AEVB ends above wake-sleep for {how_many} (leads of {table.lead.min():.2f} to {table.lead.max():.2f} nats) "
-        f"and is ahead at {100 * table.ahead.mean():.0f} % of the points of the curves"
-    )
-
-
-def reference_caption(table: pd.DataFrame, train_images: int) -> str:
-    """What a reference table of figure 2 shows, in words that are read off it.
-
-    Args:
-        table: from :func:`elbo.experiments.kingma_welling_2013.sweep.bound_parts`.
-    """
-    last = table[table.samples == table.samples.max()]
-    test = last[(last.split == "test") & (last.algorithm == "aevb")].set_index("latent_dim").bound
-    gap = last[last.algorithm == "aevb"].pivot(index="latent_dim", columns="split", values="bound")
-    gap = (gap["train"] - gap["test"]).round(1)
-    rates = ", ".join(_rates(name, rows) for name, rows in table.groupby("algorithm"))
-    widest, best = test.index.max(), test.idxmax()
-    loss = (
-        "the widest code is the best on test images"
-        if best == widest
-        else (
-            f"on test images the best of AEVB's codes has {best} latents, {test[best] - test[widest]:.1f} nats above the one of {widest}"
-        )
-    )
-    return (
-        f"The paper's Figure 2 with its networks ({table.hidden.iloc[0]} hidden units) on {train_images:,} training images, measured once and "
-        f"kept with the book: {table.samples.max() / 1e6:g} million samples a curve where the paper goes to 100 million, one seed, step "
-        f"sizes chosen as in the paper ({rates}). Does AEVB learn faster and end higher, and do more latents overfit? Here "
-        f"{order(lead_of_aevb(table))}; {loss}; its bound on training images minus that on test images is {gap.min():g} to {gap.max():g} nats. Thick "
-        "lines are test images, thin ones training images."
-    )
-
-
-def _rates(name: str, rows: pd.DataFrame) -> str:
-    """An algorithm's step size, with the latent sizes that have another in brackets."""
-    chosen = rows.groupby("latent_dim").learning_rate.first()
-    usual = chosen.mode().iloc[0]
-    others = ", ".join(f"{rate:g} with {size} latents" for size, rate in chosen.items() if rate != usual)
-    return f"{name} {usual:g}" + (f" ({others})" if others else "")

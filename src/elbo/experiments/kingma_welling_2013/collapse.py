@@ -11,7 +11,7 @@ from elbo.experiments.kingma_welling_2013.training import schedule
 from elbo.inference.aevb import Trained, aevb
 from elbo.models.vae import VAE, Params
 
-__all__ = ["ACTIVE", "answer_of_use", "divergences", "latent_use", "said_of_use", "train_measured", "use_of_latents"]
+__all__ = ["ACTIVE", "divergences", "latent_use", "train_measured", "use_of_latents"]
 
 ACTIVE = 0.01
 """Above it a latent counts as active: the variance of its posterior mean over data, or its divergence in nats."""
@@ -107,30 +107,3 @@ def use_of_latents(trained: Trained) -> pd.DataFrame:
 def _over_seeds(rows: pd.DataFrame, keys: list[str], columns: list[str]) -> pd.DataFrame:
     grouped = rows.groupby(keys)[columns]
     return pd.concat([grouped.mean(), grouped.sem().add_suffix("_se")], axis=1).reset_index()
-
-
-def said_of_use(table: pd.DataFrame) -> list[str]:
-    """One sentence a latent size: active units by either count, the most there were, total divergence, test bound."""
-    lines = []
-    time = table[table.panel == "time"]
-    for size, rows in time.groupby("latent_dim"):
-        end = rows[rows.samples == rows.samples.max()].iloc[0]
-        errors = end[["active_se", "active_kl_se", "kl_se", "bound_se"]].fillna(0.0)
-        lines.append(
-            f"{size:3d} latents: {end.active:.1f} ± {errors.active_se:.1f} active by the variance, "
-            f"{end.active_kl:.1f} ± {errors.active_kl_se:.1f} by the divergence ({rows.active.iloc[0]:.1f} at first); "
-            f"divergence {end.kl:.2f} ± {errors.kl_se:.2f}, test bound {end.bound:.2f} ± {errors.bound_se:.2f} nats"
-        )
-    return lines
-
-
-def answer_of_use(table: pd.DataFrame) -> str:
-    """What the figure answers, a sentence from its own numbers: the use of the largest code against the smallest's."""
-    time = table[table.panel == "time"]
-    ends = time[time.samples == time.samples.max()].set_index("latent_dim")
-    small, large = ends.index.min(), ends.index.max()
-    return (
-        f"Of {large} latents {ends.active[large]:.0f} are active at the end by the variance and {ends.active_kl[large]:.0f} "
-        f"have a divergence above 0.01 nats; the test bound is {ends.bound[large]:.2f} there and {ends.bound[small]:.2f} "
-        f"with {small} latents."
-    )

@@ -16,7 +16,7 @@ from elbo.experiments.kingma_welling_2013.evidence import grid_evidence
 from elbo.experiments.kingma_welling_2013.training import Run
 from elbo.models import linear_gaussian
 
-__all__ = ["breakdown", "estimators", "sandwich", "verdict"]
+__all__ = ["breakdown", "estimators"]
 
 
 class _Judge(NamedTuple):
@@ -155,34 +155,3 @@ def breakdown(
             }
         )
     return pd.DataFrame(rows)
-
-
-def verdict(table: pd.DataFrame) -> list[str]:
-    """One sentence a model: whether each pair of bounds brackets the exact value, and which estimator of 50 draws or more is nearest."""
-    lines = []
-    for model, rows in table.groupby("model", sort=False):
-        rows = rows.set_index("estimator")
-        outside = [name for name, row in rows.iterrows() if (1 if row.side == "lower" else -1) * row.error > 3 * row.se]
-        nearest = rows.error.abs().idxmin()
-        brackets = "every estimate lies on its own side of the exact value, within three standard errors"
-        if outside:
-            brackets = f"on the wrong side by more than three standard errors: {', '.join(outside)}"
-        lines.append(
-            f"{model} (exact {rows.exact.iloc[0]:.3f} nats): {brackets}; nearest is {nearest}, off by {rows.error[nearest]:+.4f}"
-        )
-    return lines
-
-
-def sandwich(table: pd.DataFrame) -> str:
-    """One sentence: how far the reverse estimate of annealing is above the forward one, by model and length of the path."""
-    said = []
-    for model, rows in table.groupby("model", sort=False):
-        annealed = rows[rows.estimator.str.startswith("AIS")]
-        error = annealed.set_index(["estimator"]).error
-        steps = list(dict.fromkeys(name.split(", ")[1] for name in error.index))
-        gaps = [
-            f"{error[f'AIS reverse, {number}'] - error[f'AIS forward, {number}']:.3f} nats with {number}"
-            for number in steps
-        ]
-        said.append(f"{model}: {', '.join(gaps)}")
-    return f"The reverse estimate lies above the forward one by: {'; '.join(said)}"

@@ -27,13 +27,10 @@ __all__ = [
     "RATES",
     "EvidenceSettings",
     "best_evidence_rate",
-    "estimator_agreement",
     "evidence_by_estimators",
     "evidence_curve",
-    "evidence_caption",
     "evidence_over_seeds",
     "evidence_over_training",
-    "final_evidence",
     "grid_evidence",
     "importance_evidence",
 ]
@@ -325,51 +322,3 @@ def evidence_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     curves = table[table.estimator.isin(["quadrature", "importance"])].sort_values([*keys, "estimator"])
     curves = curves.drop_duplicates([*keys, "seed"], keep="last").groupby(keys, sort=True).log_evidence
     return pd.DataFrame({"log_evidence": curves.mean(), "se_seeds": curves.sem()}).reset_index()
-
-
-def final_evidence(table: pd.DataFrame) -> list[str]:
-    """One sentence a training size: the algorithms by their test marginal likelihood at the end, and their gap to the training images."""
-    lines = []
-    for count, rows in table.groupby("train_images"):
-        last = rows[rows.samples == rows.samples.max()].set_index(["split", "algorithm"])
-        test, train = last.loc["test"].sort_values("log_evidence", ascending=False), last.loc["train"]
-        said = []
-        for name, row in test.iterrows():
-            error = math.hypot(row.se_images, 0.0 if math.isnan(row.se_seeds) else row.se_seeds)
-            gap = train.log_evidence[name] - row.log_evidence
-            said.append(f"{name} {row.log_evidence:.2f} ± {error:.2f} (train {gap:+.2f})")
-        lines.append(f"N = {count:6,}: {', '.join(said)}")
-    return lines
-
-
-def estimator_agreement(table: pd.DataFrame) -> pd.DataFrame:
-    """What the reference tables of figure 3 say of their estimators: one row a training size, algorithm and estimator, test images."""
-    last = table[(table.samples == table.samples.max()) & (table.split == "test")]
-    keys = ["train_images", "algorithm", "estimator"]
-    return last.set_index(keys)[["log_evidence", "se_images", "se_estimate", "off", "worst"]]
-
-
-def evidence_caption(table: pd.DataFrame) -> str:
-    """What the reference tables of figure 3 show, in words that are read off them."""
-    rates = table.groupby(["train_images", "algorithm"]).learning_rate.first()
-    moves = table[table.algorithm == "mcem"].groupby("train_images").moves.max()
-    said, before = [], table[table.samples < table.samples.max()]
-    measured = "by quadrature"
-    if rough := sorted(before[before.estimator == "importance"].train_images.unique()):
-        where = " and ".join(f"N = {count:,}" for count in rough)
-        measured = f"the ends by quadrature, for {where} the curves by importance sampling, which misses modes late in training"
-    ends = table[(table.split == "test") & (table.estimator == "quadrature") & (table.samples == table.samples.max())]
-    for count, rows in ends.groupby("train_images"):
-        last = rows.set_index("algorithm").sort_values("log_evidence", ascending=False)
-        order = " above ".join(
-            f"{name} ({row.log_evidence:.1f} ± {row.se_images:.1f})" for name, row in last.iterrows()
-        )
-        own = ", ".join(f"{name} {rate:g}" for name, rate in rates[count].items())
-        said.append(f"N = {count:,}: {order}; step sizes {own}; {moves[count]:g} transitions of every image's chain")
-    return (
-        f"The paper's Figure 3 on MNIST, measured once and kept with the book: 100 hidden units, 3 latents, "
-        f"{table.samples.max() / 1e6:g} million samples a curve (the paper goes to 60 million), one seed, pixels black or white by a threshold. "
-        f"At the end, test images, nats: {'. '.join(said)}. The errors are over images, which all algorithms share, so that differences "
-        f"are known better. Measured on the first images of either split; {measured}. Thick "
-        "lines are test images, thin ones training images."
-    )

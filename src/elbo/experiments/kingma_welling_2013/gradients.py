@@ -12,7 +12,6 @@ E[\partial_d^k g]`.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import pandas as pd
@@ -40,7 +39,6 @@ __all__ = [
     "gradient_noise",
     "independent_model",
     "quadratic",
-    "said_of_gradients",
 ]
 
 GRADIENTS = ("score function", "score function, baseline", "A", "B", "path")
@@ -238,24 +236,6 @@ def at_the_posterior(*, latent_dim: int = 8, data: int = 32, draws: int = 200, s
         measured = torch.cat(draws_of(estimator, model, x, mean, log_var, eps), -1).var(0).sum(-1).mean().item()
         rows.append({"estimator": estimator, "sd": variance**0.5, "measured_sd": measured**0.5})
     return pd.DataFrame(rows)
-
-
-def said_of_gradients(table: pd.DataFrame) -> list[str]:
-    """One sentence an estimator: its noise at the most latents, the power of their number by which it grows there, and
-    its noise nearest to and furthest from the optimum; all from the closed forms.
-    """
-    lines = []
-    for estimator in GRADIENTS:
-        own = table[table.estimator == estimator]
-        sizes = own[own.panel == "latents"].sort_values("latent_dim")
-        ways = own[own.panel == "distance"].sort_values("gap")
-        (before, last), (small, large) = sizes.sd.iloc[-2:], sizes.latent_dim.iloc[-2:]
-        power = math.log(last / before) / math.log(large / small)
-        lines.append(
-            f"{estimator:24s}: sd {last:8.1f} with {large} latents, growing as the power {power:.2f} of their number; "
-            f"{ways.sd.iloc[0]:.3g} at a gap of {ways.gap.iloc[0]:.1g} nats, {ways.sd.iloc[-1]:.3g} at {ways.gap.iloc[-1]:.3g}"
-        )
-    return lines
 
 
 def _diagonal(matrix: Tensor) -> Tensor:

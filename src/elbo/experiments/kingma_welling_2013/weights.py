@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import pandas as pd
@@ -16,7 +15,7 @@ from elbo.inference.full_vb import expected_bound, full_vb, log_predictive, weig
 from elbo.models.vae import VAE, Params
 from elbo.training import keyed_generator
 
-__all__ = ["WEIGHTS", "answer_of_weights", "few_data", "said_of_weights"]
+__all__ = ["WEIGHTS", "few_data"]
 
 WEIGHTS: dict[str, Callable[..., Trained]] = {"MAP": aevb, "full VB": full_vb}
 """What is done with the decoder's weights: their posterior mode (the paper's experiments), or a posterior (appendix F)."""
@@ -98,46 +97,3 @@ def _predictive(trained: Trained, images: Tensor) -> list[float]:
         )
         found.append(float(values.double().mean()))
     return found
-
-
-def said_of_weights(table: pd.DataFrame) -> list[str]:
-    """One sentence a number of training images: what the held-out images say of either treatment of the weights."""
-    lines = []
-    for count in sorted(table["count"].unique()):
-        own = table[(table["count"] == count) & (table.samples == table.samples.max())].set_index(["method", "split"])
-        parts = []
-        for method in WEIGHTS:
-            test, train = own.loc[(method, "test")], own.loc[(method, "train")]
-            parts.append(
-                f"{method} bound {test.bound:.2f} ± {_number(test.bound_se):.2f} ({train.bound - test.bound:.2f} below "
-                f"training, best on the way {_best(table, count, method):.2f}), predictive {test.predictive:.2f} ± {_number(test.predictive_se):.2f}"
-            )
-        spread = own.loc[("full VB", "test"), "weights_kl"]
-        lines.append(f"N = {count:4d}: {'; '.join(parts)}; weights know {spread:.2f} nats per image")
-    return lines
-
-
-def answer_of_weights(table: pd.DataFrame) -> str:
-    """What the figure answers, a sentence for each number of training images, from its own numbers."""
-    said = []
-    for count in sorted(table["count"].unique()):
-        own = table[(table["count"] == count) & (table.samples == table.samples.max())]
-        ends = own.pivot(index="method", columns="split", values=["bound", "predictive"])
-        gap = ends["bound"]["train"] - ends["bound"]["test"]
-        bound, predictive = ends["bound"]["test"], ends["predictive"]["test"]
-        said.append(
-            f"With {count:,} images the held-out bound ends {gap['MAP']:.1f} nats below training for MAP and "
-            f"{gap['full VB']:.1f} for full VB; by the held-out bound {bound.idxmax()} ends higher, by "
-            f"{bound.max() - bound.min():.1f} nats, by the predictive density {predictive.idxmax()}, by "
-            f"{predictive.max() - predictive.min():.1f}."
-        )
-    return " ".join(said)
-
-
-def _best(table: pd.DataFrame, count: int, method: str) -> float:
-    """The highest held-out bound that a method came by."""
-    return table[(table["count"] == count) & (table.method == method) & (table.split == "test")].bound.max()
-
-
-def _number(value: float) -> float:
-    return 0.0 if math.isnan(value) else value

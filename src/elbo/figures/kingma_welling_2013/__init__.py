@@ -8,6 +8,7 @@ from elbo.figures.kingma_welling_2013.drawing import autoencoder
 from elbo.figures.kingma_welling_2013.draws import draws_and_batches
 from elbo.figures.kingma_welling_2013.evidence import breakdown, estimators, evidence, evidence_at_scale
 from elbo.figures.kingma_welling_2013.gradients import gradient_noise
+from elbo.figures.kingma_welling_2013.importance import gradient_signal
 from elbo.figures.kingma_welling_2013.noise import estimator_noise
 from elbo.figures.kingma_welling_2013.pictures import manifold, prior_samples, reconstructions
 from elbo.figures.kingma_welling_2013.weights import few_data
@@ -27,6 +28,7 @@ __all__ = [
     "evidence_at_scale",
     "few_data",
     "gradient_noise",
+    "gradient_signal",
     "manifold",
     "prior_samples",
     "reconstructions",

@@ -46,7 +46,7 @@ def bound_and_lead(table: pd.DataFrame, lead: pd.DataFrame) -> Figure:
     reach = 1.3 * max(0.05, (late.lead.abs() + late.lead_se.fillna(0.0)).max())
     right.set_ylim(-reach, reach)
     for height, text, place in ((0.97, "AEVB ahead", "top"), (0.03, "wake-sleep ahead", "bottom")):
-        right.text(0.03, height, text, transform=right.transAxes, va=place, color=style.GREY)
+        right.text(0.3, height, text, transform=right.transAxes, va=place, color=style.GREY)
     for axis, names, title, unit in (
         (left, labels[0], "AEVB", "bound (nats per image)"),
         (right, labels[1], "AEVB minus wake-sleep, test images", "difference (nats per image)"),

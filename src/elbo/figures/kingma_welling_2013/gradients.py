@@ -70,7 +70,7 @@ def _label(axis, name: str, panel: str, x, y, colour: str) -> None:
         return
     at, (dx, dy), align = PLACES[panel][name]
     text = {"path": "path alone", "score function, baseline": "with baseline"}.get(name, name)
-    if panel == "latents" and name == "A":
-        text = "A and B"
+    if panel == "latents":
+        text = {"A": "A and B", "with baseline": "baseline"}.get(text, text)
     at = min(at, len(x) - 1)
     axis.annotate(text, (x[at], y[at]), xytext=(dx, dy), textcoords="offset points", color=colour, ha=align)
