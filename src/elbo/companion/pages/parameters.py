@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 from elbo.companion.project.chapters import Chapter
 
 __all__ = ["parameter_table", "show_parameters"]
 
+_HEADING = re.compile(r"^## Run it yourself$", re.MULTILINE)
+
 
 def show_parameters(notebook, chapter: Chapter, parameters: dict[str, Any], profile: str) -> None:
-    """Insert the table before the cell tagged ``parameters``; the page shows neither that cell nor papermill's.
+    """Insert the table below the heading *Run it yourself*, or, in a chapter without one, before the cell tagged
+    ``parameters``; the page shows neither that cell nor papermill's.
 
     They stay in the notebook, because a reader who downloads it wants to run it.
     """
@@ -23,9 +27,14 @@ def show_parameters(notebook, chapter: Chapter, parameters: dict[str, Any], prof
         if "parameters" in tags or "injected-parameters" in tags:
             cell.metadata["tags"] = [*tags, "remove-cell"]
             place = index if place is None else place
-    if place is not None:
-        cell = nbformat.v4.new_markdown_cell(parameter_table(chapter, parameters, profile), id="parameter-table")
-        notebook.cells.insert(place, cell)
+    if place is None:
+        return
+    table = parameter_table(chapter, parameters, profile)
+    for cell in reversed(notebook.cells):
+        if cell.cell_type == "markdown" and (heading := _HEADING.search(cell.source)):
+            cell.source = f"{cell.source[: heading.end()]}\n\n{table}\n{cell.source[heading.end() :]}"
+            return
+    notebook.cells.insert(place, nbformat.v4.new_markdown_cell(table, id="parameter-table"))
 
 
 def parameter_table(chapter: Chapter, parameters: dict[str, Any], profile: str) -> str:
