@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from matplotlib.figure import Figure as Drawing
@@ -140,10 +141,7 @@ class Figure:
 
     def record(self) -> dict[str, Any]:
         """What the script needs to know, as JSON."""
-        controls = [
-            {name: value for name, value in vars(control).items() if value not in ((), None, "")}
-            for control in self.controls
-        ]
+        controls = [_said(control) for control in self.controls]
         about: dict[str, Any] = {
             "id": self.id,
             "question": self.question,
@@ -159,10 +157,14 @@ class Figure:
             about["predict"] = {
                 "prompt": self.predict.prompt,
                 "revealed": self.predict.revealed,
-                "control": vars(guess) if guess else None,
+                "control": _said(guess) if guess else None,
                 "start": dict(self.predict.start),
             }
         return about
+
+
+def _said(control: Control) -> dict[str, Any]:
+    return {name: value for name, value in vars(control).items() if value not in ((), None, "")}
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:
@@ -176,7 +178,8 @@ def fill(template: str, values: Mapping[str, Any]) -> str:
             return value
         if not math.isfinite(value):
             return "infinite"
-        text = f"{value:.{digits or 0}f}"
+        # ties away from zero, as toFixed has them in the script
+        text = str(Decimal(float(value)).quantize(Decimal(1).scaleb(-int(digits or 0)), ROUND_HALF_UP))
         return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
     return _FIELD.sub(one, template)

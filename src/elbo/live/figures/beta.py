@@ -106,10 +106,9 @@ _PRIORS = tuple(round(2 ** (i / 4), 4) for i in range(-24, 17))
 FIGURE = Figure(
     id="higgins-2017-live-beta",
     question="Is a larger beta just a narrower prior?",
-    caption="Is a larger beta just a narrower prior? No. Maximising the beta-ELBO tempers the likelihood: at $\\beta$ = {beta:.0f} the code of one datum has "
-    "mean {mean:.3f} and variance {variance:.3f} (star). A prior of variance $t$ moves along another path; at $t$ = {t:.2f} it has "
-    "the mean right and the variance {variance_t:.3f}, and the nearest it ever comes is {least:.3f} nats. A prior that has the "
-    "variance right has its mean off by the factor $\\beta$.",
+    caption="Is a larger beta just a narrower prior? No. At $\\beta$ = {beta:.0f} the code of one datum has mean {mean:.3f} and variance "
+    "{variance:.3f} (star). A prior of variance {t:.2f} gives the same mean and the variance {variance_t:.3f}; the nearest that any comes "
+    "is {least:.3f} nats. With the variance right, its mean is off by the factor $\\beta$.",
     alt="A plane of mean against variance with two straight paths that cross at one black dot; a star on the path of beta, "
     "a green dot straight below it on the path of the prior.",
     controls=(

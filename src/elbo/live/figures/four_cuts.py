@@ -102,10 +102,10 @@ _SUM = "ELBO = {elbo:.3f} nats per datum = "
 FIGURE = Figure(
     id="elbo-four-cuts",
     question="What changes when the same bound is cut another way?",
-    caption="What changes when the same bound is cut another way? The pieces, never the sum. Four data $x_n$, a Gaussian code for each, and the "
-    "ELBO per datum of one encoder, {elbo:.3f} nats, in four cuts: evidence {evidence:.3f} less a gap of {posterior_kl:.3f}; entropy "
-    "{entropy:.3f} less energy {energy:.3f}; reconstruction {reconstruction:.3f} less a penalty of {prior_kl:.3f}; and the penalty cut once "
-    "more, into {information:.3f} nats of information about which datum it was and a marginal KL of {marginal_kl:.3f}.",
+    caption="What changes when the same bound is cut another way? The pieces, never the sum. The ELBO per datum of one encoder of four "
+    "data, {elbo:.3f} nats: evidence {evidence:.3f} less a gap of {posterior_kl:.3f}; entropy {entropy:.3f} less energy {energy:.3f}; "
+    "reconstruction {reconstruction:.3f} less a penalty of {prior_kl:.3f}, itself {information:.3f} of information and a marginal KL of "
+    "{marginal_kl:.3f}.",
     alt="Left, four narrow blue bells over four dashed posteriors. Right, four rows of coloured bars of different pieces; every row ends on "
     "the same vertical line, at {elbo:.3f} nats.",
     controls=(

@@ -64,9 +64,9 @@ def draw(state, found):
 FIGURE = Figure(
     id="kingma-welling-2013-live-latent-walk",
     question="What does the decoder make of a code that no image has?",
-    caption="What does the decoder make of a code that no image has? The plane of a VAE with two latents on MNIST: the encodings of 400 test images "
-    "and the prior's circles of one and two standard deviations. At the marked code, which the prior finds likely ($\\log p(z)$ = {log_prior:.2f}) and the "
-    "aggregated posterior does not ($\\log q(z)$ = {log_aggregate:.2f}), it still draws something.",
+    caption="What does the decoder make of a code that no image has? Two latents of a VAE on MNIST: codes of 400 test images, the prior's "
+    "circles of one and two standard deviations. At the marked code $\\log p(z)$ is {log_prior:.2f} and the aggregated posterior's "
+    "$\\log q(z)$ {log_aggregate:.2f}; it still draws something.",
     alt="Left, a cloud of dots with gaps inside two circles and one marked code; middle, the picture decoded there; right, a grid of decoded digits "
     "that melt into each other.",
     controls=(

@@ -67,10 +67,9 @@ def draw(state, found):
 FIGURE = Figure(
     id="hoffman-johnson-2016-live-surgery",
     question="Codes grow ever narrower: where does their divergence from the prior go?",
-    caption="Codes grow ever narrower: where does their divergence from the prior go? {n} codes at the prior's quantiles, each with "
-    "standard deviation {sd:.2f}. The average KL of {average_kl:.3f} nats is {information:.3f} nats of information about which "
-    "datum it was, under its ceiling $\\log N$ = {log_n:.3f}, and {marginal_kl:.3f} nats of marginal KL. Narrower codes cost more, "
-    "and once the ceiling is reached all of it goes to the marginal.",
+    caption="Codes grow ever narrower: where does their divergence from the prior go? {n} codes of standard deviation {sd:.2f} at the prior's "
+    "quantiles: of {average_kl:.3f} nats, {information:.3f} are information, under its ceiling $\\log N$ = {log_n:.3f}, and "
+    "{marginal_kl:.3f} marginal KL. At the ceiling, all further cost is marginal.",
     alt="Left, a comb of narrow bells over a dashed normal curve. Right, average KL, information and marginal KL against the "
     "standard deviation of a code; information levels off at log {n}, {log_n:.3f} nats, the others go on rising to the left.",
     controls=(

@@ -75,9 +75,9 @@ def draw(state, found):
 FIGURE = Figure(
     id="higgins-2017-live-vote",
     question="Which representation wins, and who decides?",
-    caption="Which representation wins, and who decides? The score of Higgins et al. for seven representations, from the committed reference tables. With its "
-    "linear classifier fitted to the end PCA, at {pca:.1f} %, is ahead of the VAE at {vae:.1f} % and the $\\beta$-VAE at {beta_vae:.1f} %; stop the classifier early "
-    "and the order depends on which network and which votes were drawn. Chance is 25 %.",
+    caption="Which representation wins, and who decides? The metric of Higgins et al. from the committed tables. Its linear classifier fitted to "
+    "the end puts PCA, at {pca:.1f} %, ahead of the VAE at {vae:.1f} %; stopped early, the order hangs on which network and which votes "
+    "were drawn. Chance is 25 %.",
     alt="Dots of seven representations by score in two panels. With a fitted classifier the dots of a representation lie together; with one stopped early "
     "they spread over tens of points and overlap.",
     controls=(

@@ -43,8 +43,9 @@ elboLive.define("elbo-four-cuts", {
       pieces.forEach(([name, term, sign, color], i) => {
         const to = from + sign * t[term], y = top + 0.34 + i * lane, left = b.X(Math.min(from, to)), label = `${name} ${M.fill(`{v:.3f}`, {v: t[term]})}`;
         b.bar(row + "b" + i, from, to, y, lane - 0.03, {color, opacity: on ? 1 : 0.5});
-        if (on) view.text("n" + i, left - b.left > 175 ? left - 6 : b.X(Math.max(from, to, 0)) + 6, b.Y(y + lane * 0.68), label,
-          {color: color, anchor: left - b.left > 175 ? "end" : "start"});
+        const room = label.length * 6.9, right = b.X(Math.max(from, to, 0)) + 6;
+        if (on) view.text("n" + i, left - b.left > room ? left - 6 : b.left + b.width - right > room ? right : b.left, b.Y(y + lane * 0.68), label,
+          {color, anchor: left - b.left > room ? "end" : "start"});
         from = to;
       });
       top += 0.42 + pieces.length * lane + (on ? 0.12 : 0.08);

@@ -70,7 +70,7 @@
     text(key, x, y, text, o = {}) {
       const color = o.color ? `var(--live-${o.color}-text)` : "var(--live-ink-text)";
       return this.node(key, "text", {x: x.toFixed(1), y: y.toFixed(1), "text-anchor": o.anchor || "middle",
-        style: `fill:${color};font-size:${o.size || 12}px;font-weight:${o.bold ? 600 : 400}`}, text);
+        style: `fill:${color};font-size:${o.size || 12}px;font-weight:${o.bold ? 600 : 400};paint-order:stroke;stroke:var(--live-ground);stroke-width:3px;stroke-linejoin:round`}, text);
     }
     frame(key, o) {
       const [left, top, width, height] = o.box, [x0, x1] = o.x, [y0, y1] = o.y;
@@ -229,7 +229,7 @@
       const copy = svg.cloneNode(true), live = svg.querySelectorAll("*");
       copy.querySelectorAll("*").forEach((node, i) => {
         const look = getComputedStyle(live[i]);
-        node.style.cssText = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-size", "font-weight"].map(p => `${p}:${look.getPropertyValue(p)}`).join(";");
+        node.style.cssText = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-size", "font-weight", "paint-order"].map(p => `${p}:${look.getPropertyValue(p)}`).join(";");
       });
       copy.querySelectorAll(".elbo-live-handle").forEach(node => node.remove());
       copy.setAttribute("xmlns", NS);
@@ -268,6 +268,7 @@
     let timer = 0;
     function say(text) { clearTimeout(timer); timer = setTimeout(() => { aside.textContent = text; }, 500); }
     function settle() {
+      if (due) { cancelAnimationFrame(due); due = 0; update(); }
       say(sentence.textContent);
       if (changed) changed(state);
     }
