@@ -14,7 +14,7 @@ from checkout import ROOT
 
 BOOK = ROOT / "book"
 PAPERS = ("blei-2017", "kingma-welling-2013", "hoffman-johnson-2016", "higgins-2017")
-PENDING = ("kingma-welling-2013",)  # not brought over yet
+PENDING = ()
 MACROS = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]["katex_macros"]
 SYMBOLS = {
     rf"\{name}"

@@ -246,8 +246,8 @@ def test_the_printed_table_leaves_out_errors_that_do_not_exist(table):
 
 
 def test_the_reference_tables_can_be_made_and_are_what_was_measured(table):
-    measured = {"surgery-table", "over-training", "against-n", "estimators", "better-prior"}
-    assert set(reference.tables("hoffman-johnson-2016")) == measured | {"joint-prior"}
+    measured = {"surgery-table", "over-training", "against-n", "estimators", "better-prior", "joint-prior"}
+    assert measured <= set(reference.tables("hoffman-johnson-2016"))
     for name in measured:
         kept = experiments.reference_table(name)
         assert kept is not None and reference.record("hoffman-johnson-2016", name)["rows"] == len(kept)
