@@ -6,14 +6,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BOOK_HTML = $(if $(wildcard _build/html/book/index.html),--book _build/html)
+PYTHON_FILES := src tests benchmarks
 
-.PHONY: book test browser bench env clean help
+.PHONY: book test equations browser lint bench env clean distclean help
 
 help:
 	@echo "make book   set up, run the chapters (PROFILE=$(PROFILE), JOBS=$(JOBS)), build the HTML"
 	@echo "make test   set up, run the tests"
 	@echo "make equations   the tests of the equations alone; the pages of the next build say how they ended"
 	@echo "make browser  set up, check the built pages in Chromium (which must be installed)"
+	@echo "make lint   set up, check the code: ruff (rules and format) and mypy"
 	@echo "make env    set up only"
 	@echo "make bench  set up, run the benchmarks"
 	@echo "make clean  remove _build (make distclean: and the environment)"
@@ -30,6 +32,12 @@ browser: $(STAMP)
 
 equations: $(STAMP)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m equation -n auto --maxprocesses 8
+
+lint: $(STAMP)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[lint]'
+	@$(BIN)/ruff check $(PYTHON_FILES)
+	@$(BIN)/ruff format --check $(PYTHON_FILES)
+	@$(BIN)/mypy
 
 env: $(STAMP)
 

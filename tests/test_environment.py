@@ -111,3 +111,19 @@ def test_workflow_actions_are_pinned_by_commit():
     assert used
     for line in used:
         assert re.search(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+
+
+def test_the_checks_of_the_code_are_the_same_everywhere():
+    """``make lint``, the hooks of pre-commit and CI run one ruff and one mypy, with one set of files."""
+    makefile, hooks = (ROOT / "Makefile").read_text(), yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    entries = [hook["entry"].split(" --")[0] for hook in hooks["repos"][0]["hooks"]]
+    assert entries == [".venv/bin/ruff check", ".venv/bin/ruff format", ".venv/bin/mypy"]
+    for entry in entries:
+        assert f"$(BIN)/{entry.removeprefix('.venv/bin/')}" in makefile
+    assert "\nmake lint\n" in (ROOT / ".ci" / "run").read_text()
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert settings["mypy"]["strict"] and {"src/elbo/densities.py", "src/elbo/models", "src/elbo/estimators"} <= set(
+        settings["mypy"]["files"]
+    )
+    assert all((ROOT / path).exists() for path in settings["mypy"]["files"])
+    assert (ROOT / "src" / "elbo" / "py.typed").exists()

@@ -1,7 +1,8 @@
 """Closed forms: log-densities, entropies and divergences.
 
-Everything here returns ``(batch,)`` nats (the last axis is summed, no other), keeps its normalising constant, and runs on
-the device and in the precision of its arguments, which must be of floating point (``TypeError``). Variances enter as ``log_var``, probabilities as ``logits``.
+Everything here returns ``(batch,)`` nats (the last axis is summed, no other), keeps its normalising constant, and runs
+on the device and in the precision of its arguments, which must be of floating point (``TypeError``). Variances enter as
+``log_var``, probabilities as ``logits``.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def standard_gaussian_log_prob(z: Tensor) -> Tensor:
 def bernoulli_log_prob(x: Tensor, logits: Tensor) -> Tensor:
     r"""Log-mass of independent Bernoullis, :math:`\sum_d x_d \ell_d - \mathrm{softplus}(\ell_d)`.
 
-    Kingma & Welling (2013), equation 11, with :math:`y = \mathrm{sigmoid}(\ell)`. For grey values ``x`` in (0, 1) this is the usual
-    cross-entropy, which is not a normalised log-likelihood.
+    Kingma & Welling (2013), equation 11, with :math:`y = \mathrm{sigmoid}(\ell)`. For grey values ``x`` in (0, 1) this
+    is the usual cross-entropy, which is not a normalised log-likelihood.
 
     Args:
         x, logits: ``(..., dim)``, broadcast against each other.
@@ -67,7 +68,8 @@ def bernoulli_log_prob(x: Tensor, logits: Tensor) -> Tensor:
 
 
 def gaussian_entropy(log_var: Tensor) -> Tensor:
-    r"""Entropy of a diagonal Gaussian, :math:`\tfrac12 \sum_d (1 + \log 2\pi + \log\sigma_d^2)`; ``(..., dim) -> (...)`` nats."""
+    r"""Entropy of a diagonal Gaussian, :math:`\tfrac12 \sum_d (1 + \log 2\pi + \log\sigma_d^2)`; ``(..., dim) ->
+    (...)`` nats."""
     floating(log_var=log_var)
     return 0.5 * (log_var + 1 + LOG_2PI).sum(-1)
 
@@ -103,10 +105,11 @@ def standard_gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
 
 
 def gaussian_renyi(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor, alpha: float) -> Tensor:
-    r"""Rényi divergence :math:`D_\alpha(q\|p) = \frac{1}{\alpha-1}\log\int q^\alpha p^{1-\alpha}` between diagonal Gaussians.
+    r"""Rényi divergence :math:`D_\alpha(q\|p) = \frac{1}{\alpha-1}\log\int q^\alpha p^{1-\alpha}` between diagonal
+    Gaussians.
 
-    ``alpha = 1`` is the KL divergence. Where :math:`\alpha\sigma_p^2 + (1-\alpha)\sigma_q^2 \le 0` the integral diverges and
-    the result is ``inf``. Source: Gil, Alajaji & Linder (2013), table 2.
+    ``alpha = 1`` is the KL divergence. Where :math:`\alpha\sigma_p^2 + (1-\alpha)\sigma_q^2 \le 0` the integral
+    diverges and the result is ``inf``. Source: Gil, Alajaji & Linder (2013), table 2.
 
     Returns:
         ``(...)`` nats for arguments ``(..., dim)``.

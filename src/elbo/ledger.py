@@ -1,7 +1,7 @@
 """What this process has loaded, and the kind of error that says that it could not: all that the wings share.
 
-The mathematics notes what it reads, the publishing wing reads the notes into the record of a figure; neither imports the
-other. Standard library only.
+The mathematics notes what it reads, the publishing wing reads the notes into the record of a figure; neither imports
+the other. Standard library only.
 """
 
 from __future__ import annotations

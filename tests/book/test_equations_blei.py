@@ -45,7 +45,7 @@ def test_the_log_joint_of_rows_is_a_sum_over_rows():
     model = UnitMixture(2, mean_sd=2.0)
     x = torch.randn(5, 1, generator=generator, dtype=torch.float64)
     c, mean = torch.tensor([0, 1, 1, 0, 1]), torch.tensor([[-1.0], [1.5]], dtype=torch.float64)
-    density = lambda value, centre, sd: torch.exp(-0.5 * ((value - centre) / sd) ** 2) / (sd * math.sqrt(2 * math.pi))
+    density = lambda value, centre, sd: torch.exp(-0.5 * ((value - centre) / sd) ** 2) / (sd * math.sqrt(2 * math.pi))  # noqa: E731
     globals_ = density(mean, 0.0, 2.0).prod()
     rows = 0.5 * density(x[:, 0], mean[c, 0], 1.0)
     close(model.log_joint(x, c, mean), torch.log(globals_ * rows.prod()))
@@ -208,7 +208,7 @@ def test_divergence_between_neighbours_is_half_a_quadratic_form():
     score = statistics - torch.func.grad(log_normaliser)(NATURAL)
     fisher = torch.einsum("z,zi,zj->ij", density, score, score) * (z[1] - z[0])
     torch.testing.assert_close(fisher, torch.func.hessian(log_normaliser)(NATURAL), rtol=0, atol=1e-9)
-    moments = lambda natural: (-natural[:1] / (2 * natural[1]), (-1 / (2 * natural[1]))[None, None])
+    moments = lambda natural: (-natural[:1] / (2 * natural[1]), (-1 / (2 * natural[1]))[None, None])  # noqa: E731
     step = torch.tensor([0.03, 0.02], dtype=torch.float64)
     errors = []
     for shrink in (1.0, 0.5):
@@ -252,7 +252,7 @@ def test_the_tail_of_mean_field_ratios_has_the_shape_of_the_correlation(rho):
     variance = 1 / torch.linalg.inv(cov).diagonal()
     close(1 - (1 - rho**2) / (1 + rho), rho, 1e-12)
     assert trust.gaussian_shape(variance, cov) == pytest.approx(rho, abs=1e-12)
-    quadratic = lambda order: order * torch.linalg.inv(cov) + (1 - order) * torch.diag(1 / variance)
+    quadratic = lambda order: order * torch.linalg.inv(cov) + (1 - order) * torch.diag(1 / variance)  # noqa: E731
     for order, finite in ((0.99 / rho, True), (1.01 / rho, False)):  # E_q[(p / q)^order]
         assert (torch.linalg.eigvalsh(quadratic(order)) > 0).all().item() == finite
     row = trust.over_correlation(0, correlations=[rho], repeats=20).iloc[0]
@@ -280,7 +280,7 @@ def test_alpha_divergence_has_both_kullback_leibler_limits():
     grid = torch.linspace(-14, 15, 2901, dtype=torch.float64)
     log_p = divergences.log_mixture(grid)
     mean, log_sd = torch.tensor(0.4).double(), torch.tensor(0.3).double()
-    at = lambda alpha: divergences.alpha_divergence(log_p, grid, mean, log_sd, alpha)
+    at = lambda alpha: divergences.alpha_divergence(log_p, grid, mean, log_sd, alpha)  # noqa: E731
     log_q = -0.5 * ((grid - mean) / log_sd.exp()).square() - log_sd - 0.5 * math.log(2 * math.pi)
     p, q, width = log_p.exp(), log_q.exp(), 0.01
     close(at(0.0), (q * (log_q - log_p)).sum() * width)

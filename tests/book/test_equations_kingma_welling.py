@@ -223,7 +223,7 @@ def test_gradient_of_the_log_evidence_is_the_posterior_mean_of_the_joints_gradie
     right = torch.autograd.grad((weights * log_joint).sum(), wanted)
     elsewhere = torch.softmax(log_joint.detach() * 0.5, 0)  # averaged under another density it is not the same
     wrong = torch.autograd.grad((elsewhere * model.log_joint(leaves, X, z.expand(-1, len(X), -1))).sum(), wanted)
-    for one, other, not_so in zip(left, right, wrong):
+    for one, other in zip(left, right):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
     assert max(float((one - not_so).abs().max()) for one, not_so in zip(left, wrong)) > 1e-2
 

@@ -136,7 +136,7 @@ def test_the_error_of_gelfand_dey_allows_for_the_chain(linear):
     claims, and well above what independent weights would have."""
     log_joint, _, exact = linear
     repeats = 120
-    log_one = lambda z: log_joint(z[..., None, :].expand(*z.shape[:-1], BATCH, 2))[..., 0]
+    log_one = lambda z: log_joint(z[..., None, :].expand(*z.shape[:-1], BATCH, 2))[..., 0]  # noqa: E731
     start = randn(4, repeats, 2, seed=3)
     found = ml.gelfand_dey(log_one, start, draws=250, warmup=60, generator=rng(4), leapfrog_steps=1)
     spread = found.log_evidence.std()

@@ -72,7 +72,7 @@ def test_a_training_goes_on_from_its_checkpoint(runs, tmp_path):
     whole = experiments.train("digits", chosen, device="cpu", evaluations=2)
     path, seen = tmp_path / "a.ckpt", []
     experiments.train("digits", replace(chosen, samples=10_000), device="cpu", evaluations=1, checkpoint=path)
-    note = lambda step, steps, losses: seen.append(step)
+    note = lambda step, steps, losses: seen.append(step)  # noqa: E731
     resumed = experiments.train("digits", chosen, device="cpu", evaluations=2, checkpoint=path, progress=note)
     pd.testing.assert_frame_equal(resumed.trained.history, whole.trained.history)
     assert seen == [200, 300]
@@ -193,7 +193,7 @@ def test_reference_functions_give_what_chapter_and_figures_take(monkeypatch, tmp
     assert set(table.samples) == {1000, 1200, 2000}, "Monte Carlo EM counts whole draws, of 300 samples here"
     assert set(table.estimator) == {"quadrature", "importance", "appendix D"} and set(table.train_images) == {60}
     last = table[table.samples == 2000].set_index(["algorithm", "split", "estimator"])
-    for (algorithm, split, name), row in last.iterrows():
+    for (algorithm, split, _), row in last.iterrows():
         exact = last.log_evidence[algorithm, split, "quadrature"]
         assert row.off == pytest.approx(row.log_evidence - exact, abs=2e-4) and row.worst >= abs(row.off) - 1e-4
     assert last.query("estimator == 'importance'").off.abs().max() < 0.2

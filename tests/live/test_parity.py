@@ -95,9 +95,9 @@ def test_templates_are_filled_alike(template, values):
 def test_a_process_that_used_the_engine_ends():
     """A process that leaves an engine open may hang at exit; 25 plain ones start it and end."""
     program = (
-        "import importlib.util as u; s = u.spec_from_file_location('engine', {!r}); m = u.module_from_spec(s);"
-        "s.loader.exec_module(m); print(m.sentence('{{a:.2f}}', {{'a': 1}}))"
-    ).format(engine.__file__)
+        f"import importlib.util as u; s = u.spec_from_file_location('engine', {engine.__file__!r}); m = u.module_from_spec(s);"
+        "s.loader.exec_module(m); print(m.sentence('{a:.2f}', {'a': 1}))"
+    )
     for _ in range(25):
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stdout) == (0, "1.00\n"), done.stderr

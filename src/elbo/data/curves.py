@@ -33,8 +33,8 @@ def directory() -> Path:
 def paper_curves(name: str) -> pd.DataFrame | None:
     """One printed figure as a tidy table, one of :data:`CURVES`; ``None`` where there is no checkout.
 
-    The first point of a curve of Kingma & Welling, where it crosses the frame, is left out: it lies on the straight line
-    from the first minibatch to the first evaluation and was not measured.
+    The first point of a curve of Kingma & Welling, where it crosses the frame, is left out: it lies on the straight
+    line from the first minibatch to the first evaluation and was not measured.
 
     Raises:
         DataError: there is no figure of that name, or the file is not the one that was read off the paper.

@@ -121,8 +121,8 @@ def load(
         download: fetch a missing file (default); False raises instead.
 
     Returns:
-        A :class:`Dataset`; for ``dsprites`` an :class:`elbo.data.sprites.Sprites`, which holds no image but renders (or looks
-        up) those asked for.
+        A :class:`Dataset`; for ``dsprites`` an :class:`elbo.data.sprites.Sprites`, which holds no image but renders (or
+        looks up) those asked for.
 
     Raises:
         ValueError: an unknown name, split, binarisation or source.

@@ -1,7 +1,7 @@
 """Errata: each correction of the page with the numbers that show it, computed when the page is built.
 
-``CHECKS`` maps the name of an erratum to a function without arguments that returns :class:`Row` s: the exact value by an
-independent route, the value of the text as printed, and that of the correction.
+``CHECKS`` maps the name of an erratum to a function without arguments that returns :class:`Row` s: the exact value by
+an independent route, the value of the text as printed, and that of the correction.
 """
 
 from elbo.errata import beta, bound, data_set, papers

@@ -35,7 +35,8 @@ def kl_of_isotropic_gaussians() -> list[Row]:
 
 
 def not_a_proportion() -> list[Row]:
-    """The factor that would turn the printed expression into the divergence: were it a proportion, it would be one number."""
+    """The factor that would turn the printed expression into the divergence: were it a proportion, it would be one
+    number."""
     small, large = (kl_of_isotropic_gaussians()[i] for i in (0, 1))
     case = "divergence over printed expression at variance 4, if it were the same as at variance 1/4"
     return [Row(case, large.exact / large.printed, small.exact / small.printed, large.corrected / large.printed)]
@@ -44,8 +45,8 @@ def not_a_proportion() -> list[Row]:
 def not_a_prior_variance() -> list[Row]:
     """The q that maximises the beta-ELBO (beta = 4) of ``x = 1.5, x | z ~ N(1.3 z, 1/2)``, found by search.
 
-    As printed: the posterior under the prior variance that comes nearest, which is an infinite one. Corrected: the posterior under
-    a decoder variance multiplied by beta.
+    As printed: the posterior under the prior variance that comes nearest, which is an infinite one. Corrected: the
+    posterior under a decoder variance multiplied by beta.
     """
     x, w, noise, beta = 1.5, 1.3, 0.5, 4.0
 

@@ -1,6 +1,7 @@
 """Checks on the set-up and the bound. Each returns rows of exact, printed and corrected values.
 
-The example is one datum ``x = 1`` of ``z ~ N(0, 1), x | z ~ N(z, 1/2)``, and ``q(z) = N(1/2, 1/4)`` unless said otherwise.
+The example is one datum ``x = 1`` of ``z ~ N(0, 1), x | z ~ N(z, 1/2)``, and ``q(z) = N(1/2, 1/4)`` unless said
+otherwise.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def sign_of_the_entropy() -> list[Row]:
 
 
 def entropy_rewards_spreading() -> list[Row]:
-    """How the entropy term changes as q is made twice as wide, and which width the bound prefers with and without it."""
+    """How the entropy term changes as q is made twice as wide, and which width the bound prefers with and without
+    it."""
     wide = integrate(-normal(GRID, 0.5, 1.0) * log_normal(GRID, 0.5, 1.0))
     narrow = integrate(-normal(GRID, 0.5, 0.25) * log_normal(GRID, 0.5, 0.25))
 
@@ -111,7 +113,8 @@ def entropy_rewards_spreading() -> list[Row]:
 
 
 def which_divergence() -> list[Row]:
-    """Variance of the best factorised Gaussian for correlation 0.9: what the algorithm finds, and the optimum of either divergence."""
+    """Variance of the best factorised Gaussian for correlation 0.9: what the algorithm finds, and the optimum of either
+    divergence."""
     cov = torch.tensor([[1.0, 0.9], [0.9, 1.0]], dtype=torch.float64)
     mean = torch.zeros(2, dtype=torch.float64)
     _, by_vb = coordinate_ascent(mean, torch.linalg.inv(cov), torch.ones(2, dtype=torch.float64), 50)

@@ -9,7 +9,8 @@ import numpy as np
 __all__ = ["GRID", "Row", "integrate", "log_normal", "normal"]
 
 GRID = np.linspace(-15.0, 15.0, 30_001)
-"""Points of all one-dimensional integrals; the trapezoid rule on it is exact to rounding for the densities of the checks."""
+"""Points of all one-dimensional integrals; the trapezoid rule on it is exact to rounding for the densities of the
+checks."""
 
 
 class Row(NamedTuple):
@@ -18,8 +19,8 @@ class Row(NamedTuple):
     Attributes:
         case: which quantity, for which numbers.
         exact: its value by a route that uses neither formula (quadrature, enumeration, optimisation).
-        printed: what the text as printed gives: a number, or a word for a statement without one; ``None`` where the slip
-            leaves nothing to evaluate.
+        printed: what the text as printed gives: a number, or a word for a statement without one; ``None`` where the
+            slip leaves nothing to evaluate.
         corrected: what the correction gives.
     """
 

@@ -1,7 +1,7 @@
 """Checks on sums over a data set and on ELBO surgery.
 
-The example has N = 4 data with encodings ``q(z | n) = N(m_n, s_n^2)`` in one dimension, a standard Gaussian prior, and the decoder
-``x | z ~ N(z, 1/2)``; every integral is by quadrature.
+The example has N = 4 data with encodings ``q(z | n) = N(m_n, s_n^2)`` in one dimension, a standard Gaussian prior, and
+the decoder ``x | z ~ N(z, 1/2)``; every integral is by quadrature.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ AGGREGATE = Q.mean(0)
 
 
 def sum_covers_the_divergence() -> list[Row]:
-    """The bound of the data set as a sum of N bounds by quadrature; reading the sum as ending before the minus; and with braces."""
+    """The bound of the data set as a sum of N bounds by quadrature; reading the sum as ending before the minus; and
+    with braces."""
     exact = sum(integrate(q * (log_normal(x, GRID, NOISE) + LOG_PRIOR - log_q)) for x, q, log_q in zip(X, Q, LOG_Q))
     likelihood, divergence = _expected_log_likelihood(), _prior_kl()
     case = "ELBO of four data (nats), the lone divergence being that of the last datum"
@@ -80,7 +81,8 @@ def error_or_likelihood() -> list[Row]:
 
 
 def factor_one_over_n() -> list[Row]:
-    """The mean of N Gaussian data under a Gaussian prior on it: the maximiser of L + log prior, and of L/N + log prior."""
+    """The mean of N Gaussian data under a Gaussian prior on it: the maximiser of L + log prior, and of L/N + log
+    prior."""
 
     def maximise(weight: float) -> float:
         def loss(mean: float) -> float:

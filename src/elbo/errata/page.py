@@ -1,7 +1,8 @@
 """Sphinx extension: the directive ``{erratum-check} <name>``, numbers that are computed when the page is built.
 
-The functions come from the module that ``elbo_errata`` in the configuration names (it has a mapping ``CHECKS``), so that this package
-keeps knowing nothing of the mathematics. A check whose correction does not give the exact value stops the build.
+The functions come from the module that ``elbo_errata`` in the configuration names (it has a mapping ``CHECKS``), so
+that this package keeps knowing nothing of the mathematics. A check whose correction does not give the exact value stops
+the build.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _HEAD = ("quantity", "exact", "as printed", "corrected")
 
 
 class Check(SphinxDirective):
-    """``{erratum-check} <name>``: a table of exact, printed and corrected values, with the source of the function behind it."""
+    """``{erratum-check} <name>``: a table of exact, printed and corrected values, with the source of the function
+    behind it."""
 
     required_arguments = 1
 

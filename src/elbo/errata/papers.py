@@ -16,7 +16,8 @@ __all__ = ["ceiling_of_unit_variance", "cost_of_the_evidence", "misplaced_weight
 
 
 def prior_of_the_stan_program() -> list[Row]:
-    """Appendix B's normal-gamma prior (b0 = alpha0 = beta0 = 1 here), the Stan program's, and a program that has the same prior."""
+    """Appendix B's normal-gamma prior (b0 = alpha0 = beta0 = 1 here), the Stan program's, and a program that has the
+    same prior."""
     sigma = 2.0
     density = normal(GRID, 0, sigma**2)  # mu given tau = 1 / sigma^2: variance 1 / tau
     exact = math.sqrt(integrate(density * GRID**2))
@@ -32,7 +33,8 @@ def prior_of_the_stan_program() -> list[Row]:
 
 
 def cost_of_the_evidence() -> list[Row]:
-    """log p(x) of a mixture of two unit Gaussians and six data, by 2^6 closed forms and by a grid over the two means."""
+    """log p(x) of a mixture of two unit Gaussians and six data, by 2^6 closed forms and by a grid over the two
+    means."""
     x, prior_variance = np.array([-2.1, -1.6, -0.4, 0.9, 1.8, 2.6]), 4.0
     logs = []
     for assignment in itertools.product([0, 1], repeat=len(x)):
@@ -53,7 +55,8 @@ def cost_of_the_evidence() -> list[Row]:
 
 
 def ceiling_of_unit_variance() -> list[Row]:
-    """The largest log-density that a mixture of unit Gaussians in the plane can have: where all components sit on the datum."""
+    """The largest log-density that a mixture of unit Gaussians in the plane can have: where all components sit on the
+    datum."""
     axis = np.linspace(-1, 1, 201)
     z1, z2 = np.meshgrid(axis, axis)
     largest = (log_normal(z1, 0, 1) + log_normal(z2, 0, 1)).max()
@@ -68,7 +71,8 @@ def ceiling_of_unit_variance() -> list[Row]:
 
 
 def misplaced_weight() -> list[Row]:
-    """Minibatch stratified sampling, four of a thousand data: the weight of the second code's own posterior must be 1/N."""
+    """Minibatch stratified sampling, four of a thousand data: the weight of the second code's own posterior must be
+    1/N."""
     like = torch.zeros(1, dtype=torch.float64)
     printed, corrected = (batch_log_weights(kind, 4, 1000, like).exp() for kind in ("misplaced", "stratified"))
     return [

@@ -1,7 +1,9 @@
-"""What colours look like to readers who see fewer of them, and on paper without any: the measure behind the book's palette.
+"""What colours look like to readers who see fewer of them, and on paper without any: the measure behind the book's
+palette.
 
-Full dichromacy is simulated with the matrices of Machado, Oliveira and Fernandes (2009, *A physiologically-based model for simulation
-of color vision deficiency*, table 1, severity 1.0), applied to linear RGB. Differences are Euclidean in CIE L*a*b* (D65), where about
+Full dichromacy is simulated with the matrices of Machado, Oliveira and Fernandes (2009, *A physiologically-based model
+for simulation of color vision deficiency*, table 1, severity 1.0), applied to linear RGB. Differences are Euclidean in
+CIE L*a*b* (D65), where about
 2.3 can just be seen on two large areas side by side; thin lines far from each other need several times that.
 """
 

@@ -1,9 +1,10 @@
 """One look for the whole book: colours by meaning, sizes for the width of a page, labels on the lines.
 
-Figures draw on opaque white, in the dark theme too. The series colours are four of Okabe and Ito's that keep a contrast of 3:1 on
-white, a brown, a violet, black and grey. Which meaning has which is the grammar, :data:`KINDS`. Several colours are about equally dark, so
-every colour comes with a marker and a line style: what shares a panel (:data:`TOGETHER`) differs in one of these as well, and a grey
-print still tells the lines apart (:mod:`elbo.figures.sight`).
+Figures draw on opaque white, in the dark theme too. The series colours are four of Okabe and Ito's that keep a contrast
+of 3:1 on white, a brown, a violet, black and grey. Which meaning has which is the grammar, :data:`KINDS`. Several
+colours are about equally dark, so every colour comes with a marker and a line style: what shares a panel
+(:data:`TOGETHER`) differs in one of these as well, and a grey print still tells the lines apart
+(:mod:`elbo.figures.sight`).
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ SAME = (
     ("beta-vae", "iwae"),
     ("train", "test"),
 )
-"""What shares a colour within its kind, and why it may: one aim, one family. All else in a kind has a colour of its own."""
+"""What shares a colour within its kind, and why it may: one aim, one family. All else in a kind has a colour of its
+own."""
 
 _MEANING = {name: look for kind in KINDS.values() for name, look in kind.items()}
 
@@ -272,7 +274,8 @@ def paper_axis(axes: Axes, curves: Sequence[tuple], label: str) -> None:
 def images(
     axes: Axes, tiles: np.ndarray, *, columns: int, gap: int = 1, cmap: str = "gray", vmin: float = 0, vmax: float = 1
 ) -> None:
-    """Show ``tiles`` of shape ``(count, rows, cols)`` or ``(count, rows, cols, 3)`` in a grid, row by row, on one image.
+    """Show ``tiles`` of shape ``(count, rows, cols)`` or ``(count, rows, cols, 3)`` in a grid, row by row, on one
+    image.
 
     The gap between tiles shows the ground (of colour images: white). Values outside ``[vmin, vmax]`` are clipped by the colour map.
     """

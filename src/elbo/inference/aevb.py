@@ -56,7 +56,8 @@ def fit(
     Args:
         model: shapes; with ``latent_dims`` its own ``latent_dim`` is replaced by theirs.
         data: images ``(N, data_dim)``, floating point, or a data set with ``images`` and ``binarisation``.
-        how: ``samples``, ``seeds``, ``optimiser`` and all else that :class:`elbo.inference.train.How` takes, by keyword.
+        how: ``samples``, ``seeds``, ``optimiser`` and all else that :class:`elbo.inference.train.How` takes, by
+            keyword.
         estimator, draws: which estimator of the bound, and how many codes it draws for each datum (the paper's L).
             ``"A"`` takes members of one latent size only: it would train the padding of the others.
         weight_prior: add a standard Gaussian prior on the decoder's weights, as the paper does (its MAP criterion).

@@ -116,16 +116,16 @@ def _apply(name: str, draws: Tensor, method: str) -> Tensor:
 def pareto_shape(log_ratios: Tensor) -> Tensor:
     r"""Shape :math:`\hat k` of the upper tail of importance ratios :math:`p(x, z) / q(z)` at draws from q.
 
-    A generalised Pareto distribution is fitted to the largest ratios (Vehtari, Simpson, Gelman, Yao & Gabry 2024). The ratios
-    have moments up to order :math:`1/k`: below 1/2 their variance is finite, above 0.7 averages weighted by them cannot be
-    trusted at usual numbers of draws, and q is a poor stand-in for p (Yao, Vehtari, Simpson & Gelman 2018).
+    A generalised Pareto distribution is fitted to the largest ratios (Vehtari, Simpson, Gelman, Yao & Gabry 2024). The
+    ratios have moments up to order :math:`1/k`: below 1/2 their variance is finite, above 0.7 averages weighted by them
+    cannot be trusted at usual numbers of draws, and q is a poor stand-in for p (Yao, Vehtari, Simpson & Gelman 2018).
 
     Args:
         log_ratios: ``(..., draws)`` nats, a constant does not matter; a thousand draws or more.
 
     Returns:
-        ``(...)``. From 4,000 draws its standard error is about 0.1, and slowly vanishing factors bias it below the tail's
-        own shape. It sees only where q draws: a mode without draws leaves no trace in it.
+        ``(...)``. From 4,000 draws its standard error is about 0.1, and slowly vanishing factors bias it below the
+        tail's own shape. It sees only where q draws: a mode without draws leaves no trace in it.
 
     Raises:
         ValueError: fewer than 100 draws, or a ratio that is NaN or plus infinity.

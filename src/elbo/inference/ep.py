@@ -61,7 +61,8 @@ class Tilted(NamedTuple):
 
 
 TiltedMoments = Callable[[Tensor, Tensor, float], Tilted]
-"""``(cavity mean (sites, dim), cavity covariance (sites, dim, dim), power) -> Tilted``: what EP knows of the factors."""
+"""``(cavity mean (sites, dim), cavity covariance (sites, dim, dim), power) -> Tilted``: what EP knows of the
+factors."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 r"""EP with one site for a whole part of the data, as when parts lie on different machines.
 
-Vehtari, Gelman et al. (2020), "Expectation propagation as a way of life", sections 3 and 6.1: the likelihood is a product over parts,
-each part sees the cavity as its prior and reports the moments of its own posterior. In few dimensions these moments are
-integrals on a grid, so that nothing but EP's own approximation is left.
+Vehtari, Gelman et al. (2020), "Expectation propagation as a way of life", sections 3 and 6.1: the likelihood is a
+product over parts, each part sees the cavity as its prior and reports the moments of its own posterior. In few
+dimensions these moments are integrals on a grid, so that nothing but EP's own approximation is left.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def part_sites(log_factors: Callable[[Tensor], Tensor], dim: int, nodes: int = 3
     r"""Tilted moments of any factors in a few dimensions, by the trapezoid rule on a grid that follows them.
 
     Args:
-        log_factors: points ``(sites, points, dim)`` to ``(sites, points)`` nats; row n holds the log likelihood of part n.
+        log_factors: points ``(sites, points, dim)`` to ``(sites, points)`` nats; row n holds the log likelihood of part
+            n.
         dim: dimension of ``z``; the cost is ``sites * nodes ** dim`` evaluations a sweep, so three at most.
         nodes, reach: points an axis, over ``reach`` standard deviations of the tilted distribution on either side.
 

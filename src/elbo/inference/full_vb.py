@@ -1,11 +1,13 @@
 r"""Full variational Bayes over the weights, appendix F of Kingma & Welling (2013), algorithm 2.
 
-The generative parameters are latent too: a prior :math:`p(\theta) = N(0, I)`, and beside the encoder a diagonal Gaussian
-:math:`q(\theta) = N(\mu_\theta, \mathrm{diag}\,\sigma_\theta^2)` over every weight and bias of the decoder. The bound is
-now one on the evidence of the whole data set, :math:`\log p(x_1, \ldots, x_N)`.
+The generative parameters are latent too: a prior :math:`p(\theta) = N(0, I)`, and beside the encoder a diagonal
+Gaussian
+:math:`q(\theta) = N(\mu_\theta, \mathrm{diag}\,\sigma_\theta^2)` over every weight and bias of the decoder. The bound
+is now one on the evidence of the whole data set, :math:`\log p(x_1, \ldots, x_N)`.
 
 In the dictionary of parameters ``decoder.*`` are the means :math:`\mu_\theta` and ``log_var.decoder.*`` the
-log-variances; a dictionary without log-variances is a model with fixed weights, and every function here takes it as one.
+log-variances; a dictionary without log-variances is a model with fixed weights, and every function here takes it as
+one.
 """
 
 from __future__ import annotations
@@ -175,11 +177,12 @@ def log_predictive(
 
 @algorithm(without=["beta", "latent_dims"])
 def fit(model: VAE, data: Any, how: How, *, std: float = 0.05) -> Trained:
-    r"""Train variational autoencoders with a posterior over the decoder's weights: algorithm 2, one draw a step (L = 1).
+    r"""Train variational autoencoders with a posterior over the decoder's weights: algorithm 2, one draw a step (L =
+    1).
 
-    Arguments, result and errors are those of :func:`elbo.inference.aevb.fit`, with the same start for a seed and without
-    ``beta``; all members have the latent size of ``model``. The parameters of the result hold ``log_var.decoder.*`` as
-    well.
+    Arguments, result and errors are those of :func:`elbo.inference.aevb.fit`, with the same start for a seed and
+    without ``beta``; all members have the latent size of ``model``. The parameters of the result hold
+    ``log_var.decoder.*`` as well.
 
     Args:
         std: standard deviation of every weight at the start; the paper does not name its own.

@@ -53,7 +53,8 @@ class Chain(NamedTuple):
 
 
 class Transition(NamedTuple):
-    """What one Metropolis step did: acceptance probability, accepted, energy error in nats, diverged; each (chains,)."""
+    """What one Metropolis step did: acceptance probability, accepted, energy error in nats, diverged; each
+    (chains,)."""
 
     accept_prob: Tensor
     accepted: Tensor
@@ -117,7 +118,8 @@ def start(log_prob: LogProb, initial: Tensor) -> Chain:
     if bad.any():
         which = bad.nonzero().flatten().tolist()[:5]
         raise ValueError(
-            f"log_prob or its gradient is not finite where chains {which} start; choose initial points inside the support"
+            f"log_prob or its gradient is not finite where chains {which} start; choose initial points inside the "
+            "support"
         )
     return state
 

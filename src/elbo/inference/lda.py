@@ -23,7 +23,8 @@ __all__ = ["Lda", "Local", "bound", "cavi_step", "init", "local_step", "log_pred
 
 @dataclass(frozen=True)
 class Lda:
-    r"""The model: ``num_topics``, and the symmetric priors ``document`` (:math:`\alpha`) and ``word`` (:math:`\eta`)."""
+    r"""The model: ``num_topics``, and the symmetric priors ``document`` (:math:`\alpha`) and ``word``
+    (:math:`\eta`)."""
 
     num_topics: int
     document: float = 0.1

@@ -69,9 +69,9 @@ def fit(
 
     Args:
         how: as for AEVB, where it has a meaning; no binarisation afresh. ``samples`` counts the data that the weight
-            updates see, ``updates * batch_size`` for each minibatch of codes, so that equal numbers of samples are equal
-            numbers of weight updates for all algorithms. The paper does not say how it counts. ``checkpoint`` is the
-            path of the checkpoints; the number of the member is appended, ``run.ckpt.0``. Each is resumed from and
+            updates see, ``updates * batch_size`` for each minibatch of codes, so that equal numbers of samples are
+            equal numbers of weight updates for all algorithms. The paper does not say how it counts. ``checkpoint`` is
+            the path of the checkpoints; the number of the member is appended, ``run.ckpt.0``. Each is resumed from and
             written as :func:`climb` does. ``progress`` is called when a member is done with members done, members to
             do, and its last losses.
         leapfrog_steps, target_accept, updates, transitions: as :func:`climb` takes them; the defaults are the paper's.

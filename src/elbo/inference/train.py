@@ -205,8 +205,8 @@ def train(model: VAE, data: Any, build: Callable[[Plan], Objective], how: How) -
 
     Args:
         model: shapes; with ``how.latent_dims`` its own ``latent_dim`` is replaced by theirs.
-        data: images ``(N, data_dim)``, floating point; a data set with ``images`` and ``binarisation``; or anything with
-            a length that gives such images by ``data[index tensor]``, on the device.
+        data: images ``(N, data_dim)``, floating point; a data set with ``images`` and ``binarisation``; or anything
+            with a length that gives such images by ``data[index tensor]``, on the device.
         build: the objective of the algorithm.
 
     Raises:

@@ -94,8 +94,8 @@ class VAE:
         Args:
             scale: standard deviation of every weight and bias. Kingma & Welling (2013) draw them from "N(0, 0.01)".
                 Read as a variance, as their N(0, I) names a covariance, that is 0.1, the default. The first point of
-                their printed curves, minus 784 log 2, says that it was 0.01 (``tests/data/test_paper_curves.py``); with 0.1
-                and 200 latents the sleep phase of wake-sleep explodes. ``"glorot"``
+                their printed curves, minus 784 log 2, says that it was 0.01 (``tests/data/test_paper_curves.py``); with
+                0.1 and 200 latents the sleep phase of wake-sleep explodes. ``"glorot"``
                 draws weights uniformly with variance 2 / (inputs + outputs) and sets biases to zero, for deeper
                 networks (Glorot & Bengio, 2010).
         """
@@ -134,7 +134,8 @@ class VAE:
         return torch.sigmoid(out if self.likelihood == "bernoulli" else out.chunk(2, -1)[0])
 
     def log_likelihood(self, params: Params, x: Tensor, z: Tensor) -> Tensor:
-        r""":math:`\log p_\theta(x|z)`, equations 11 and 12, for ``(..., data_dim)`` and ``(..., latent_dim)``; ``(...)`` nats."""
+        r""":math:`\log p_\theta(x|z)`, equations 11 and 12, for ``(..., data_dim)`` and ``(..., latent_dim)``;
+        ``(...)`` nats."""
         if self.likelihood == "bernoulli":
             return bernoulli_log_prob(x, self._decoded(params, z))
         return gaussian_log_prob(x, *self.decode(params, z))

@@ -1,4 +1,5 @@
-"""The scoreboard: what the papers claim, what this book finds, and a verdict by rule. It knows nothing of the mathematics."""
+"""The scoreboard: what the papers claim, what this book finds, and a verdict by rule. It knows nothing of the
+mathematics."""
 
 from elbo.scoreboard.claims import KNOWN, Claim, ClaimError, Source, load
 from elbo.scoreboard.judge import CHECK, CHECK_FAILS, VERDICTS, Case, Judged, counts, judge

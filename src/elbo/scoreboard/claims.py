@@ -1,7 +1,7 @@
 """The claims file: what each paper says, how we know it, where ours is to be read, and the rule for the verdict.
 
-``book/claims.yml`` holds facts of the papers and addresses of numbers, never a number of ours. Its form is checked when it is
-read, so that a slip of the pen is a sentence and not a wrong verdict.
+``book/claims.yml`` holds facts of the papers and addresses of numbers, never a number of ours. Its form is checked when
+it is read, so that a slip of the pen is a sentence and not a wrong verdict.
 """
 
 from __future__ import annotations

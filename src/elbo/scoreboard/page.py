@@ -1,7 +1,7 @@
 """Sphinx extension: the directive ``{scoreboard}``, cards of claims with verdicts computed when the book is built.
 
-``{scoreboard} summary`` counts verdicts, ``{scoreboard} <paper>`` shows the claims on a paper. The cards are filled in after every page has been
-read, because they read the tables of the figures that the other pages publish.
+``{scoreboard} summary`` counts verdicts, ``{scoreboard} <paper>`` shows the claims on a paper. The cards are filled in
+after every page has been read, because they read the tables of the figures that the other pages publish.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class Scoreboard(SphinxDirective):
 
 
 def summary(judged: list[Judged], papers: dict[str, str]) -> list[nodes.Node]:
-    """How many claims have which verdict, for all and for each paper; below it every claim in a row, with a link to its card."""
+    """How many claims have which verdict, for all and for each paper; below it every claim in a row, with a link to its
+    card."""
     lines = [
         ("All claims", judged),
         *((title, [j for j in judged if j.claim.paper == key]) for key, title in papers.items()),
@@ -91,7 +92,8 @@ def verdict_words(judged: Judged) -> str:
 
 
 def card(judged: Judged, figure_page: str = "", to_root: str = "") -> nodes.Element:
-    """One claim, folded under its verdict. Everything that is shown is text; ``$...$`` in the claims file is mathematics.
+    """One claim, folded under its verdict. Everything that is shown is text; ``$...$`` in the claims file is
+    mathematics.
 
     Args:
         figure_page: address of the page of the figure that was read.
@@ -128,7 +130,8 @@ def card(judged: Judged, figure_page: str = "", to_root: str = "") -> nodes.Elem
 
 
 def _rows(judged: list[Judged], papers: dict[str, str]) -> nodes.table:
-    """All claims in a table; each row has the key of its paper and the class of its verdict, for the filter of scoreboard.js."""
+    """All claims in a table; each row has the key of its paper and the class of its verdict, for the filter of
+    scoreboard.js."""
     group = nodes.tgroup("", *(nodes.colspec("", colwidth=width) for width in (55, 20, 25)), cols=3)
     names = ("Claim", "Paper", "Verdict")
     group += nodes.thead("", nodes.row("", *(nodes.entry("", nodes.paragraph("", name)) for name in names)))
@@ -267,7 +270,8 @@ def _merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: Build
 
 
 def _copy(app: Sphinx, error: Exception | None) -> None:
-    """The reference tables that were read, with their records, at ``reference/<chapter>/<table>.{csv,json}`` of the site."""
+    """The reference tables that were read, with their records, at ``reference/<chapter>/<table>.{csv,json}`` of the
+    site."""
     if error is not None or app.builder.format != "html" or not hasattr(app, "elbo_judged"):
         return
     names = {

@@ -1,4 +1,5 @@
-"""Numbers with their errors out of tidy tables, by a closed vocabulary; nothing in a claims file is ever evaluated as code.
+"""Numbers with their errors out of tidy tables, by a closed vocabulary; nothing in a claims file is ever evaluated as
+code.
 
 A reading is a mapping::
 
@@ -15,8 +16,9 @@ A reading is a mapping::
     scale: 100                    factor for number and error
     along: beta                   a series over this column instead of one number
     from: paper/<figure>          read in another table than the source's, cut to the same case
-    interpolate: [samples, end]   the column read at the place along ``samples`` that the reading ``end`` gives, straight
-                                  in the logarithm between rows; beyond the last row the last one, before the first nothing
+    interpolate: [samples, end]   the column read at the place along ``samples`` that the reading ``end`` gives,
+                                  straight in the logarithm between rows; beyond the last row the last one, before the
+                                  first nothing
 
 or ``{ratio: [a, b]}``, ``{difference: [a, b]}`` of two readings named before it, errors taken as independent.
 """
@@ -36,7 +38,8 @@ __all__ = ["DERIVED", "KEYS", "TAKE", "Number", "Series", "common", "read", "sel
 
 
 class Number(NamedTuple):
-    """A value with its standard error (0: exact, NaN: not known) and the number of runs behind it (0: not a matter of runs)."""
+    """A value with its standard error (0: exact, NaN: not known) and the number of runs behind it (0: not a matter of
+    runs)."""
 
     value: float
     error: float = 0.0
@@ -63,8 +66,9 @@ TAKE = {
     "closest": lambda values: np.diff(np.sort(values)).min() if len(values) > 1 else math.nan,
     "regrowth": lambda values: _regrowth(values),
 }
-"""What several rows come down to: ``upper half`` is the mean of what is left when the lower half is dropped, ``closest`` is the smallest distance between two of them, ``regrowth`` the factor by which
-steps from row to row grow again after their smallest (an elbow: 1 for a curve whose steps only shrink)."""
+"""What several rows come down to: ``upper half`` is the mean of what is left when the lower half is dropped,
+``closest`` is the smallest distance between two of them, ``regrowth`` the factor by which steps from row to row grow
+again after their smallest (an elbow: 1 for a curve whose steps only shrink)."""
 
 DERIVED = {
     "ratio": lambda a, b: _ratio(a, b),

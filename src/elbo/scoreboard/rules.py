@@ -5,8 +5,8 @@ The rules, each ``{name: arguments}`` in a claim:
 =============  ====================================================================================================
 ``near``       ``{number: a, to: paper, within: 1, partly: 3}``: at most so far from the paper's number, from the number
                that ``to`` gives, or from the reading that it names
-``greater``    ``{numbers: [a, b], standard_errors: 2, by: 0}``: a above b by more than ``by``, and by that many standard
-               errors of the difference
+``greater``    ``{numbers: [a, b], standard_errors: 2, by: 0}``: a above b by more than ``by``, and by that many
+               standard errors of the difference
 ``highest``    ``{number: a, of: [b, c], standard_errors: 2}``: a above each of the others as in ``greater``
 ``at_least``   ``{number: a, threshold: 0.9, partly: 0.5, standard_errors: 2}``
 ``at_most``    the same from above
@@ -16,7 +16,8 @@ The rules, each ``{name: arguments}`` in a claim:
 =============  ====================================================================================================
 
 A comparison that its error does not carry, in either direction, is *undecided*, and so is one whose error is not known.
-*Partly* is left for what was measured and lies between: within the wider limits of a rule, or so in some cases and not in others.
+*Partly* is left for what was measured and lies between: within the wider limits of a rule, or so in some cases and not
+in others.
 """
 
 from __future__ import annotations
@@ -68,9 +69,9 @@ def decide(rule: Mapping, numbers: Mapping[str, Number | Series], paper: Number 
 def combine(findings: list[Finding]) -> str:
     """One verdict for a claim that is made of every one of several cases.
 
-    Reproduced where all are. Not reproduced where some cases speak against it and none is reproduced, unless as many are
-    partly so. Partly where both occur, or where more than half of the cases are reproduced or partly so and none speaks against. Else undecided: of two
-    cases without any effect that is the verdict nine times out of ten.
+    Reproduced where all are. Not reproduced where some cases speak against it and none is reproduced, unless as many
+    are partly so. Partly where both occur, or where more than half of the cases are reproduced or partly so and none
+    speaks against. Else undecided: of two cases without any effect that is the verdict nine times out of ten.
     """
     verdicts = [finding.verdict for finding in findings]
     for_it = sum(verdict in (REPRODUCED, PARTLY) for verdict in verdicts)
@@ -226,10 +227,11 @@ RULES = {
 
 
 def _carried(difference: Number, standard_errors: float, by: float = 0.0, strict: bool = True) -> str:
-    """Whether a difference has its sign and is large enough (``strict``: zero has no sign), as far as its error carries that.
+    """Whether a difference has its sign and is large enough (``strict``: zero has no sign), as far as its error carries
+    that.
 
-    Too small by ``by``, with its sign carried, is partly; a difference that its error does not carry either way, or whose
-    error is not known, is undecided.
+    Too small by ``by``, with its sign carried, is partly; a difference that its error does not carry either way, or
+    whose error is not known, is undecided.
     """
     reach = standard_errors * difference.error
     if math.isnan(reach) or abs(difference.value) < reach:

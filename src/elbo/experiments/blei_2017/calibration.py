@@ -21,7 +21,8 @@ __all__ = ["calibration", "probit_cavi", "probit_log_joint"]
 
 
 def probit_log_joint(w: Tensor, design: Tensor, labels: Tensor, prior_var: float) -> Tensor:
-    r""":math:`\log p(y, w)` of probit regression, ``(sets,)`` nats; ``w`` (sets, dim), ``labels`` (sets, n) of -1 or 1."""
+    r""":math:`\log p(y, w)` of probit regression, ``(sets,)`` nats; ``w`` (sets, dim), ``labels`` (sets, n) of -1 or
+    1."""
     prior = -0.5 * (w.square() / prior_var + LOG_2PI + math.log(prior_var)).sum(-1)
     return torch.special.log_ndtr(labels * (w @ design.T)).sum(-1) + prior
 

@@ -1,7 +1,8 @@
 """A free corpus that every reader has: the documentation inside Python's own standard library.
 
-The paper's figure 7 is of newspaper articles that nobody may pass on. Here an article is what the docstrings of one file of the
-standard library say (Python Software Foundation License), so that the corpus is that of the reader's own Python.
+The paper's figure 7 is of newspaper articles that nobody may pass on. Here an article is what the docstrings of one
+file of the standard library say (Python Software Foundation License), so that the corpus is that of the reader's own
+Python.
 """
 
 from __future__ import annotations

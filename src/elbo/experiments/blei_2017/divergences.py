@@ -126,7 +126,8 @@ def alpha_divergence(log_p: Tensor, grid: Tensor, mean: Tensor, log_sd: Tensor, 
 
 
 def best_gaussian(log_p: Tensor, grid: Tensor, alpha: float, starts: Sequence[tuple[float, float]]) -> pd.DataFrame:
-    """Local minima of :func:`alpha_divergence` over Gaussians, by quasi-Newton: ``mean, sd, divergence``, a row a start."""
+    """Local minima of :func:`alpha_divergence` over Gaussians, by quasi-Newton: ``mean, sd, divergence``, a row a
+    start."""
 
     def objective(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         free = torch.tensor(parameters, dtype=grid.dtype, requires_grad=True)

@@ -68,9 +68,9 @@ def patches(side: int = 24, stride: int = 8, bins: int = 192) -> Patches:
 def histograms(found: Patches, examples: tuple[int, ...] = (900, 4700), together: int = 6) -> pd.DataFrame:
     """Figure 4: two patches and their colour histograms.
 
-    Columns: ``example``, ``kind`` (pixel, bin, or drawn), ``row, column, red, green, blue`` of a pixel (0 to 1), and for a
-    bin ``level`` (its middle, 0 to 255), ``channel``, ``height`` (mean one in every channel). A drawn bin is the mean of
-    ``together`` neighbours, because 192 lines of one pixel each cannot be read.
+    Columns: ``example``, ``kind`` (pixel, bin, or drawn), ``row, column, red, green, blue`` of a pixel (0 to 1), and
+    for a bin ``level`` (its middle, 0 to 255), ``channel``, ``height`` (mean one in every channel). A drawn bin is the
+    mean of ``together`` neighbours, because 192 lines of one pixel each cannot be read.
     """
     frames = []
     bins = found.histograms.shape[1] // 3
@@ -184,7 +184,7 @@ def held_out(
             ).history,
             "gibbs": gibbs.fit(
                 model, x, generator, start=gibbs.begin(model, start.q, generator), num_sweeps=sweeps,
-                monitor=lambda state: average(log_predictive(model, state.conditional, test)),
+                monitor=lambda state: average(log_predictive(model, state.conditional, test)),  # noqa: B023
             ).history,
         }  # fmt: skip
         if hmc_steps and number == 0:
@@ -211,7 +211,8 @@ def _summary(predictive: Tensor) -> dict:
 
 
 def unconstrained(model, x: Tensor, q):
-    """The posterior over log-ratios of weights, standardised means and log precisions; the metric is the spread of ``q``.
+    """The posterior over log-ratios of weights, standardised means and log precisions; the metric is the spread of
+    ``q``.
 
     Returns:
         ``log_prob``: ``(1, dim) -> (1,)`` nats up to a constant, the Jacobian of the weights and precisions included;

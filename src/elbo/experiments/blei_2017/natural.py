@@ -1,7 +1,7 @@
 r"""The natural gradient on the smallest example: the means of a factorised Gaussian, one wide and one narrow.
 
-The posterior is :math:`N(\mu_i, \sigma_i^2)` in two coordinates and q has its variances, so that the gap is a quadratic in
-the means. Its gradient takes no notice of the widths; the natural gradient, divided by the Fisher information
+The posterior is :math:`N(\mu_i, \sigma_i^2)` in two coordinates and q has its variances, so that the gap is a quadratic
+in the means. Its gradient takes no notice of the widths; the natural gradient, divided by the Fisher information
 :math:`1 / \sigma_i^2` of a mean, does.
 """
 
@@ -23,7 +23,8 @@ def steepest(
     r"""Gradient and natural-gradient ascent on the bound, from one start to the means (0, 0).
 
     The gap is :math:`\tfrac12 \sum_i m_i^2 / \sigma_i^2`. The gradient has the best constant rate that there is for a
-    quadratic, :math:`2 / (\sigma_1^{-2} + \sigma_2^{-2})`; the natural gradient step is :math:`m \leftarrow (1 - \epsilon) m`.
+    quadratic, :math:`2 / (\sigma_1^{-2} + \sigma_2^{-2})`; the natural gradient step is
+    :math:`m \leftarrow (1 - \epsilon) m`.
 
     Returns:
         Tidy frame. ``part = "path"``: ``law`` (gradient, natural), ``step``, ``m1``, ``m2``, ``gap`` (nats), ``rate``.

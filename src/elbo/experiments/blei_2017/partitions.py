@@ -30,7 +30,8 @@ def problem(seed: int, rows: int = 60) -> tuple[Tensor, Tensor]:
 
 
 def exact(design: Tensor, labels: Tensor, points: int = 401, reach: float = 6.0) -> tuple[Tensor, Tensor]:
-    """Mean ``(2,)`` and covariance ``(2, 2)`` of the posterior by integration on a grid of ``reach`` around EP's answer."""
+    """Mean ``(2,)`` and covariance ``(2, 2)`` of the posterior by integration on a grid of ``reach`` around EP's
+    answer."""
     fit = ep.run(ep.probit_sites(design, labels), *_prior(), len(labels))
     axis = torch.linspace(-reach, reach, points, dtype=torch.float64)
     z = fit.mean + torch.cartesian_prod(axis, axis) @ torch.linalg.cholesky(fit.cov).mT
@@ -44,8 +45,8 @@ def over_parts(seed: int, parts: Sequence[int] = (1, 2, 6, 20, 60), rows: int = 
     """Errors of EP with one site a part, after one round and at rest, against the exact posterior.
 
     Returns:
-        Per number of ``parts`` and ``rounds`` ("one": no part hears of another; "rest"): ``mean_error`` (Mahalanobis, in
-        exact deviations), ``sd_error`` (largest relative error of a deviation), ``sweeps``, ``converged``.
+        Per number of ``parts`` and ``rounds`` ("one": no part hears of another; "rest"): ``mean_error`` (Mahalanobis,
+        in exact deviations), ``sd_error`` (largest relative error of a deviation), ``sweeps``, ``converged``.
     """
     design, labels = problem(seed, rows)
     mean, cov = exact(design, labels)

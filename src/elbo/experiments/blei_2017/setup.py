@@ -83,8 +83,8 @@ def jensen(
     Returns:
         Tidy frame. ``part = "curve"``: ``w``, ``value`` its logarithm. ``part = "point"``: the two weights. ``part =
         "mean"``: ``w`` the average weight, ``log_of_mean``, ``value`` the average logarithm, ``gap`` their difference.
-        ``part = "average"``: per number of ``draws``, ``value``, the expectation of the logarithm of their average, from
-        the binomial distribution of how many are high. Nats.
+        ``part = "average"``: per number of ``draws``, ``value``, the expectation of the logarithm of their average,
+        from the binomial distribution of how many are high. Nats.
     """
     if not 0 < low < high:
         raise ValueError(f"weights must be positive and the second the larger one, got {low} and {high}")
@@ -114,8 +114,9 @@ def decomposition(seed: int = 0, points: int = 61) -> pd.DataFrame:
     """The three terms while q shrinks and spreads, with the exact mean and ``scale`` times the exact deviations.
 
     Returns:
-        Per ``model`` and ``scale``: ``elbo, kl, minus_kl, log_evidence``; and the free-energy reading of the same bound: ``energy``
-        (the expectation of -log p(x, z)), ``entropy`` of q, and ``free_energy = energy - entropy = -elbo``. Total nats.
+        Per ``model`` and ``scale``: ``elbo, kl, minus_kl, log_evidence``; and the free-energy reading of the same
+        bound: ``energy`` (the expectation of -log p(x, z)), ``entropy`` of q, and ``free_energy = energy - entropy =
+        -elbo``. Total nats.
     """
     rows = []
     for name, (mean, cov, elbo, energy, log_evidence, _) in _twins(seed).items():
@@ -137,7 +138,8 @@ def decomposition(seed: int = 0, points: int = 61) -> pd.DataFrame:
 
 
 def _twins(seed: int) -> dict[str, tuple[Tensor, Tensor, Bound, Bound, float, float]]:
-    """Per model: posterior mean, covariance, bound and expected energy of a Gaussian q, log evidence, prior variance."""
+    """Per model: posterior mean, covariance, bound and expected energy of a Gaussian q, log evidence, prior
+    variance."""
     model, x = factor_scores(seed)
     mean, cov = linear_gaussian.posterior(model, x)
     local = (

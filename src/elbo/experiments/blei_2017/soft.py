@@ -1,7 +1,8 @@
-r"""What one sweep of CAVI does to a mixture: soft assignments, softly counted data, the terms of the bound, the predictive.
+r"""What one sweep of CAVI does to a mixture: soft assignments, softly counted data, the terms of the bound, the
+predictive.
 
-Twelve numbers and two components with unit variances (the model of section 3 of Blei et al. 2017) are enough to see every
-formula at work.
+Twelve numbers and two components with unit variances (the model of section 3 of Blei et al. 2017) are enough to see
+every formula at work.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ def soft_assignments(sweeps: int = 12, few: int = 4, mean_sd: float = 3.0, point
     """CAVI on :data:`DATA` from a poor start, and the predictive density after ``few`` of the data.
 
     Returns:
-        Tidy frame, two components. ``part = "share"``: ``sweep`` (1 and the last), ``x`` on a grid, ``value`` the share of
-        the right component, :math:`r_{n2}` of a datum there. ``part = "datum"``: the same at the data, after the last
-        sweep. ``part = "term"``: per ``sweep``, ``expected`` (log-likelihood and assignment), ``entropy`` of the
+        Tidy frame, two components. ``part = "share"``: ``sweep`` (1 and the last), ``x`` on a grid, ``value`` the share
+        of the right component, :math:`r_{n2}` of a datum there. ``part = "datum"``: the same at the data, after the
+        last sweep. ``part = "term"``: per ``sweep``, ``expected`` (log-likelihood and assignment), ``entropy`` of the
         assignments, ``prior_kl`` and ``elbo``, their sum with the signs of the bound, total nats. ``part =
         "predictive"``: ``x``, ``value`` the density with q integrated, ``plug_in`` with the means put in for it.
     """

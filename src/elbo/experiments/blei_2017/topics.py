@@ -29,8 +29,8 @@ def learn(
     Of a held-out document every second occurrence of each word is hidden, and judged given the others.
 
     Returns:
-        A frame ``algorithm, start, documents_read, held_out`` (nats per hidden word), ``held_out_se`` over documents; and
-        the topics ``(topics, words)`` of the last start of CAVI.
+        A frame ``algorithm, start, documents_read, held_out`` (nats per hidden word), ``held_out_se`` over documents;
+        and the topics ``(topics, words)`` of the last start of CAVI.
     """
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(corpus.counts), generator=generator)

@@ -1,7 +1,8 @@
 r"""Which fit can be trusted? The Pareto shape of importance ratios beside every fit of the chapter.
 
-For a Gaussian target in two dimensions and its best mean-field q the ratios have a power tail whose shape is the correlation:
-along the direction of the larger eigenvalue, :math:`1 + \rho`, q has variance :math:`1 - \rho^2`, and a Gaussian of variance
+For a Gaussian target in two dimensions and its best mean-field q the ratios have a power tail whose shape is the
+correlation: along the direction of the larger eigenvalue, :math:`1 + \rho`, q has variance :math:`1 - \rho^2`, and a
+Gaussian of variance
 :math:`v` against one of variance :math:`w` has shape :math:`1 - v / w`, here :math:`1 - (1 - \rho) = \rho`.
 """
 
@@ -69,9 +70,9 @@ def fits(seed: int, draws: int = 4000, repeats: int = 10) -> pd.DataFrame:
     r"""The shape for every kind of fit in the chapter, on targets whose density is known up to a constant.
 
     Returns:
-        Per ``target`` and ``law`` (exclusive, ep, inclusive): ``shape``, its mean over ``repeats`` sets of draws, ``se``, and
-        ``trusted``, whether it lies below :data:`LIMIT`, and ``effective``, the effective share of all draws when they are
-        weighted, :math:`(\sum w)^2 / (n \sum w^2)`. ``place`` numbers the rows.
+        Per ``target`` and ``law`` (exclusive, ep, inclusive): ``shape``, its mean over ``repeats`` sets of draws,
+        ``se``, and ``trusted``, whether it lies below :data:`LIMIT`, and ``effective``, the effective share of all
+        draws when they are weighted, :math:`(\sum w)^2 / (n \sum w^2)`. ``place`` numbers the rows.
     """
     generator = torch.Generator().manual_seed(seed)
     rows = []
@@ -119,10 +120,10 @@ def _fits(seed: int) -> list[tuple[str, str, LogProb, Tensor, Tensor]]:
         found.append(("two modes", law, modes, *place))
 
     rows = clutter.simulate(20, 0.5, torch.Generator().manual_seed(seed))
-    joint = lambda z: (
+    joint = lambda z: (  # noqa: E731
         clutter.log_factor(rows, 0.5, z.T).sum(0)
         + mvn_log_prob(z, torch.zeros(1).double(), 100 * torch.eye(1).double())
-    )  # noqa: E501,E731
+    )
     for law, place in clutter.both_fits(rows, 0.5).items():
         found.append(("clutter", law, joint, *place))
     return found

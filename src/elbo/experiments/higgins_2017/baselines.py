@@ -200,8 +200,8 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
 def published() -> pd.DataFrame:
     """The nine scores that Higgins et al. (2017) report in figure 6 (left), as fractions.
 
-    ``known`` is ``"read"``: taken from the text of the version under review (where the figure has another number), not from
-    notes on it. What the paper's ``paper_spread`` (its ±) is, it does not say.
+    ``known`` is ``"read"``: taken from the text of the version under review (where the figure has another number), not
+    from notes on it. What the paper's ``paper_spread`` (its ±) is, it does not say.
     """
     rows = [
         ("ground truth", 1.0, math.nan),

@@ -1,7 +1,8 @@
-r"""The price of a nat: rate and distortion of beta-VAEs, exactly for a linear decoder and as measured for trained models.
+r"""The price of a nat: rate and distortion of beta-VAEs, exactly for a linear decoder and as measured for trained
+models.
 
-*Rate* is the average KL to the prior, *distortion* minus the expected log-likelihood; the objective of the beta-VAE is minus
-(distortion + beta * rate). Alemi et al. (2018) draw one against the other.
+*Rate* is the average KL to the prior, *distortion* minus the expected log-likelihood; the objective of the beta-VAE is
+minus (distortion + beta * rate). Alemi et al. (2018) draw one against the other.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ __all__ = ["exchange", "measured_trade", "tempered_posteriors", "water_filling"]
 def water_filling(variances: Sequence[float], betas: Sequence[float], noise: float = 1.0) -> pd.DataFrame:
     r"""The best linear-Gaussian beta-VAE of data with independent directions of these variances.
 
-    Maximised over the posterior, the objective is :math:`\beta \log \int p(z) p(x|z)^{1/\beta} dz`: up to a constant, beta
-    times the log-evidence of a model with noise :math:`\beta s^2`. Its best decoder is that of probabilistic PCA (Tipping &
-    Bishop, 1999) with this noise,
+    Maximised over the posterior, the objective is :math:`\beta \log \int p(z) p(x|z)^{1/\beta} dz`: up to a constant,
+    beta times the log-evidence of a model with noise :math:`\beta s^2`. Its best decoder is that of probabilistic PCA
+    (Tipping & Bishop, 1999) with this noise,
 
     .. math:: w_j^2 = \max(\lambda_j - \beta s^2, 0), \qquad
               R_j = \tfrac12 \max\Big(\log \frac{\lambda_j}{\beta s^2}, 0\Big), \qquad
@@ -32,8 +33,8 @@ def water_filling(variances: Sequence[float], betas: Sequence[float], noise: flo
         noise: :math:`s^2`, the variance of the decoder.
 
     Returns:
-        Rows ``beta, latent`` (from 1) with ``variance, weight`` (:math:`w_j`), ``rate, distortion`` in nats, and their sums
-        over the latents, ``total_rate, total_distortion``, and ``kept``, how many latents have a rate.
+        Rows ``beta, latent`` (from 1) with ``variance, weight`` (:math:`w_j`), ``rate, distortion`` in nats, and their
+        sums over the latents, ``total_rate, total_distortion``, and ``kept``, how many latents have a rate.
 
     Raises:
         ValueError: a variance, beta or noise that is not positive.
@@ -86,8 +87,8 @@ def measured_trade(readings: pd.DataFrame, latent_dim: int) -> pd.DataFrame:
     """Rate and distortion of trained models over seeds, by beta: means and standard errors.
 
     Args:
-        readings: of :func:`unit_readings`. Distortion is its column ``distortion``, of sampled codes; a table without it
-            (measured before there was one) gives that of mean codes, which is a little less.
+        readings: of :func:`unit_readings`. Distortion is its column ``distortion``, of sampled codes; a table without
+            it (measured before there was one) gives that of mean codes, which is a little less.
 
     Returns:
         Rows ``beta, rate, rate_se, distortion, distortion_se, seeds``.
@@ -103,8 +104,8 @@ def measured_trade(readings: pd.DataFrame, latent_dim: int) -> pd.DataFrame:
 def exchange(trade: pd.DataFrame, low: float = 1.0, high: float = 4.0) -> dict[str, float]:
     r"""What a nat of code bought between two betas, :math:`(D_{high} - D_{low}) / (R_{low} - R_{high})`.
 
-    Of models that maximise their objectives it lies between ``low`` and ``high``: neither is improved by taking the other's
-    place. Outside that range one of them is not at its maximum.
+    Of models that maximise their objectives it lies between ``low`` and ``high``: neither is improved by taking the
+    other's place. Outside that range one of them is not at its maximum.
 
     Args:
         trade: of :func:`measured_trade`, or any table with ``beta, rate, distortion``.

@@ -51,8 +51,8 @@ def response_spread(responses: pd.DataFrame) -> pd.DataFrame:
         responses: of :func:`factor_responses`. Orientation is taken within each shape, whose symmetries differ.
 
     Returns:
-        Rows ``model, latent, rank, kl, factor`` (shape, scale, orientation, position x, position y), ``column`` (its place,
-        from 0) and ``spread``.
+        Rows ``model, latent, rank, kl, factor`` (shape, scale, orientation, position x, position y), ``column`` (its
+        place, from 0) and ``spread``.
     """
     rows = []
     for keys, one in responses.groupby(["model", "latent", "rank", "kl"], sort=False):

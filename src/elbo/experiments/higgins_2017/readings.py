@@ -39,11 +39,11 @@ def unit_readings(
         Rows ``beta, latent_dim, seed, beta_norm`` with ``score`` (softmax), ``mig, factorvae, sap, modularity``, the
         ``dci`` disentanglement (forests of ``trees`` trees, trained and tested on
         at most ``dci_rows`` images);
-        ``reconstruction``, log-likelihood of an image under its decoded mean code; ``distortion``, minus that of one drawn
-        code an image, the first term of the bound; ``misfit``, nats an image by which decoding the mean code misses the
-        pixels (their own entropy, which no decoder can undercut, taken off); ``kl``, the average KL to the prior; ``active``, latents with more than 0.1
-        nats of it; ``total_correlation`` of the aggregated posterior over all sprites and ``tc_error``, its standard
-        error over ``codes`` drawn codes.
+        ``reconstruction``, log-likelihood of an image under its decoded mean code; ``distortion``, minus that of one
+        drawn code an image, the first term of the bound; ``misfit``, nats an image by which decoding the mean code
+        misses the pixels (their own entropy, which no decoder can undercut, taken off); ``kl``, the average KL to the
+        prior; ``active``, latents with more than 0.1 nats of it; ``total_correlation`` of the aggregated posterior over
+        all sprites and ``tc_error``, its standard error over ``codes`` drawn codes.
 
     Raises:
         ValueError: what the metrics and estimators raise.
@@ -102,12 +102,12 @@ def scores_by_use(
 ) -> pd.DataFrame:
     """Higgins' score (fitted classifier) of all latents, of those in use alone, and of the others alone.
 
-    A latent is in use from :data:`ACTIVE` nats of average KL on. The classifier sees each latent in units of its own spread,
-    so that what the others still say of a factor counts in full, however little it is.
+    A latent is in use from :data:`ACTIVE` nats of average KL on. The classifier sees each latent in units of its own
+    spread, so that what the others still say of a factor counts in full, however little it is.
 
     Returns:
-        Rows ``beta, latent_dim, seed, used`` (how many) and ``latents`` (``"all"``, ``"in use"``, ``"not in use"``), ``row`` (2, 1,
-        0), ``score``, NaN where there is no such latent, and ``chance``.
+        Rows ``beta, latent_dim, seed, used`` (how many) and ``latents`` (``"all"``, ``"in use"``, ``"not in use"``),
+        ``row`` (2, 1, 0), ``score``, NaN where there is no such latent, and ``chance``.
     """
     index = factor_index(models.sprites.factors, varying(models))
     votes = {"pairs": pairs, "train_votes": train_votes, "test_votes": test_votes}

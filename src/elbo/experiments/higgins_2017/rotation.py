@@ -1,7 +1,8 @@
-r"""Why no objective finds the axes by itself: two codes with the same density and the same pictures, turned against each other.
+r"""Why no objective finds the axes by itself: two codes with the same density and the same pictures, turned against
+each other.
 
-Locatello et al. (2019), theorem 1, in its simplest case: an isotropic Gaussian is the same density after a rotation, so that
-(z, decoder) and (Rz, decoder after the rotation back) are one and the same model of the data.
+Locatello et al. (2019), theorem 1, in its simplest case: an isotropic Gaussian is the same density after a rotation, so
+that (z, decoder) and (Rz, decoder after the rotation back) are one and the same model of the data.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def rotated_codes(
     """A perfect code of two factors, turned: the mutual information gap and Higgins' score at every angle.
 
     Returns:
-        Rows ``degrees, mig, score`` and ``log_prior``, the average log-density of the codes under N(0, I), which does not
-        change.
+        Rows ``degrees, mig, score`` and ``log_prior``, the average log-density of the codes under N(0, I), which does
+        not change.
     """
     codes, factors = gaussian_codes(levels)
     index = factor_index(factors)

@@ -1,4 +1,5 @@
-"""Figure 6 (left) of Higgins et al. (2017): scores of every representation, beside the paper's and the reference run's."""
+"""Figure 6 (left) of Higgins et al. (2017): scores of every representation, beside the paper's and the reference
+run's."""
 
 from __future__ import annotations
 
@@ -103,9 +104,10 @@ def beside_the_paper(scores: pd.DataFrame, reference: pd.DataFrame | None = None
 
     Returns:
         ``representation, row`` (its place, from 0 at the last), ``classifier, mean, se`` (over seeds; of the test votes
-        where there is a single one), ``chance``, ``upper_mean`` (the paper's protocol: mean of the better half of all scores, draws
-        included) and ``scores``, how many there are; ``paper`` and ``known`` from :func:`published`; ``reference_mean,
-        reference_se, reference_upper_mean`` (NaN without a reference) and ``reference_row``, a little below ``row``.
+        where there is a single one), ``chance``, ``upper_mean`` (the paper's protocol: mean of the better half of all
+        scores, draws included) and ``scores``, how many there are; ``paper`` and ``known`` from :func:`published`;
+        ``reference_mean, reference_se, reference_upper_mean`` (NaN without a reference) and ``reference_row``, a little
+        below ``row``.
     """
     table = _summary(scores)
     kept = _summary(reference if reference is not None else scores.iloc[:0])

@@ -29,8 +29,8 @@ class SmallSprites:
     float32.
 
     Attributes:
-        counts: ``(N, side * side)`` integers, how many of the pixels of a block are white: a byte each as a rule, so that
-            the whole of dSprites takes 3 GB.
+        counts: ``(N, side * side)`` integers, how many of the pixels of a block are white: a byte each as a rule, so
+            that the whole of dSprites takes 3 GB.
         levels: pixels in a block; 1 for sprites as they are.
         factors, values: ``(N, 6)`` indices, and values as published.
         side: pixels on a side.

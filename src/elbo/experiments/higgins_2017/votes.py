@@ -48,8 +48,8 @@ def one_vote(
     """The first pairs of one vote that shares ``factor`` (a column of the factors), coded by one model.
 
     Returns:
-        Rows ``pair, latent`` (its number), ``rank`` (by average KL), ``one, two`` (the mean codes), ``difference`` (absolute)
-        and ``vote``, the average difference of the latent over these pairs.
+        Rows ``pair, latent`` (its number), ``rank`` (by average KL), ``one, two`` (the mean codes), ``difference``
+        (absolute) and ``vote``, the average difference of the latent over these pairs.
     """
     index = factor_index(models.sprites.factors, varying(models))
     rows, others = _pairs(models, factor, pairs, seed)
@@ -74,12 +74,12 @@ def vote_images(models: Models, factor: int, *, pairs: int = 4, seed: int = 0) -
 def average_votes(
     models: Models, member: int, *, pairs: int = 64, votes: int = 2000, latents: int = 5, seed: int = 0
 ) -> pd.DataFrame:
-    """How a vote looks on average, by the factor that is shared: each number's average difference, relative to its average
-    over the votes of all factors (1: the factor does not matter to this number).
+    """How a vote looks on average, by the factor that is shared: each number's average difference, relative to its
+    average over the votes of all factors (1: the factor does not matter to this number).
 
     Returns:
-        Rows ``code`` (``"the causes themselves"`` or ``"a beta-VAE"``), ``factor`` (name), ``row, rank, label`` of the number
-        (a latent, by average KL, or the factor itself) and ``relative``.
+        Rows ``code`` (``"the causes themselves"`` or ``"a beta-VAE"``), ``factor`` (name), ``row, rank, label`` of the
+        number (a latent, by average KL, or the factor itself) and ``relative``.
     """
     index = factor_index(models.sprites.factors, varying(models))
     mean, order = _ordered(models, member, latents)

@@ -1,5 +1,5 @@
-"""Tables and sentences for the page, from the tables of the experiments. A difference is taken seed by seed, and one of less than
-two standard errors, or of a single seed, counts as none.
+"""Tables and sentences for the page, from the tables of the experiments. A difference is taken seed by seed, and one of
+less than two standard errors, or of a single seed, counts as none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ UNDECIDED = "not told apart"
 def comparison(
     scores: pd.DataFrame, reference: pd.DataFrame | None = None, low: float = 1.0, high: float = 4.0
 ) -> pd.DataFrame:
-    """Is the score at ``high`` beta above that at ``low``, as the paper reports? One row a set of models and classifier."""
+    """Is the score at ``high`` beta above that at ``low``, as the paper reports? One row a set of models and
+    classifier."""
     rows = []
     for models, table in (("small models", scores), ("the paper's network", reference)):
         for classifier, group in () if table is None else table.groupby("classifier", sort=False):
@@ -41,8 +42,8 @@ def comparison(
 
 
 def shape_table(readings: pd.DataFrame, column: str = "score") -> pd.DataFrame:
-    """Is the score an inverted U over beta? One row a size of code: the best beta (by the mean) against the smallest and the
-    largest. The best of several is a little too good, which this does not correct.
+    """Is the score an inverted U over beta? One row a size of code: the best beta (by the mean) against the smallest
+    and the largest. The best of several is a little too good, which this does not correct.
     """
     rows = []
     for size, group in readings.groupby("latent_dim"):
@@ -136,7 +137,8 @@ def said_of_pca(scores: pd.DataFrame, classifier: str = "softmax") -> str:
 
 
 def said_of_use(use: pd.DataFrame) -> dict[tuple[float, str], str]:
-    """Mean scores of :func:`scores_by_use` over seeds in words, by beta and latents; "nothing" where there is no such latent."""
+    """Mean scores of :func:`scores_by_use` over seeds in words, by beta and latents; "nothing" where there is no such
+    latent."""
     means = use.groupby(["beta", "latents"])["score"].mean()
     return {key: "nothing" if math.isnan(mean) else f"{100 * mean:.0f} %" for key, mean in means.items()}
 

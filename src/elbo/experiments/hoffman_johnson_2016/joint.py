@@ -64,7 +64,7 @@ def joint_prior(
         for prior, weights, log_prior in [
             (STANDARD, params, standard_gaussian_log_prob),
             (AFTERWARDS, params, mixture),
-            (TOGETHER, together, lambda z: log_vamp_prior(model, together, z)),
+            (TOGETHER, together, lambda z: log_vamp_prior(model, together, z)),  # noqa: B023
         ]:
             generator = torch.Generator().manual_seed(seed)
             found = _measured(model, weights, runs, log_prior, codes, generator)

@@ -45,7 +45,7 @@ def surgery_table(runs: Runs, *, codes: int, seed: int, age: int = -1) -> pd.Dat
         found = surgery(
             mean,
             log_var,
-            lambda index, z: model.log_likelihood(params, runs.images[index], z),
+            lambda index, z: model.log_likelihood(params, runs.images[index], z),  # noqa: B023
             generator=torch.Generator().manual_seed(seed),
             codes=codes,
         )
@@ -150,7 +150,8 @@ def compare_estimators(
     Returns:
         Rows ``estimator, term`` with ``value`` and ``se``, nats per image. Terms: ``mutual information``, ``total
         correlation``, ``dimension-wise KL`` and their ``sum``; standard errors over codes for the exact rows (their
-        sum is the average KL in closed form), over batches for the others. ``error`` is the distance from the exact row.
+        sum is the average KL in closed form), over batches for the others. ``error`` is the distance from the exact
+        row.
     """
     generator = torch.Generator().manual_seed(seed)
     mean, log_var = (t.double() for t in runs.encodings(runs.member(latent_dim)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -71,9 +72,8 @@ def better_priors(
         measure(f"mixture of {size}", "mixture", size, fit_mixture_prior(to_fit, size, seed))
     for size in sorted({min(size, len(mean)) for size in pseudo_inputs} | {len(mean)}):
         part = chosen[:size]
-        measure(
-            f"{size:,} encodings", "encodings", size, lambda z: log_aggregate_posterior(z, mean[part], log_var[part])
-        )
+        encodings = partial(log_aggregate_posterior, mean=mean[part], log_var=log_var[part])
+        measure(f"{size:,} encodings", "encodings", size, encodings)
     return pd.DataFrame(rows)
 
 

@@ -20,8 +20,8 @@ def split_by_quadrature(*, num: int = 200, codes: int = 20_000, points: int = 40
     .. math:: I = \frac1N \sum_n \int q(z|x_n) \log \frac{q(z|x_n)}{q(z)} dz, \qquad
               KL(q(z) \| p(z)) = \int q(z) \log \frac{q(z)}{p(z)} dz
 
-    The sum of the two is the average KL for any function in the place of :math:`q(z)`, so that it says nothing of either;
-    each integral does. The densities of the integrals are scipy's.
+    The sum of the two is the average KL for any function in the place of :math:`q(z)`, so that it says nothing of
+    either; each integral does. The densities of the integrals are scipy's.
 
     Args:
         num: encodings, with means N(0, I) and standard deviations between 0.1 and 1.

@@ -1,4 +1,5 @@
-"""The experiments of Kingma & Welling (2013): bound and marginal likelihood over samples, their estimators, what the decoder draws.
+"""The experiments of Kingma & Welling (2013): bound and marginal likelihood over samples, their estimators, what the
+decoder draws.
 
 Each function answers one figure with a tidy table of exactly the numbers that are drawn.
 """

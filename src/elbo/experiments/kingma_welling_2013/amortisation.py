@@ -120,7 +120,8 @@ def gap_by_size(table: pd.DataFrame) -> pd.DataFrame:
 def posterior_of_one(
     trained: Trained, test: Dataset, table: pd.DataFrame, *, side: int = 41, seed: int = 0, images: int = 60
 ) -> pd.DataFrame:
-    """The exact posterior of one test image under the model of two latents, with the encoder's Gaussian and the best one.
+    """The exact posterior of one test image under the model of two latents, with the encoder's Gaussian and the best
+    one.
 
     The image is the one at the 85th percentile of the amortisation gaps: a gap that can be seen and is not rare.
 

@@ -17,15 +17,17 @@ __all__ = ["appendix_d"]
 
 
 def appendix_d(*, samples: int = 1_000_000, images: int = 300, draws: int = 50, seeds: tuple[int, ...] = (0, 1, 2)):
-    """Estimates less quadrature for AEVB with the paper's network of figure 3 (100 hidden units, 3 latents) on 1,000 images.
+    """Estimates less quadrature for AEVB with the paper's network of figure 3 (100 hidden units, 3 latents) on 1,000
+    images.
 
-    Four leapfrog steps, 90 % acceptance, 50 transitions to warm up, ``draws`` to fit and as many to average, one chain an
+    Four leapfrog steps, 90 % acceptance, 50 transitions to warm up, ``draws`` to fit and as many to average, one chain
+    an
     image: the paper gives the first two and 50 draws, and does not say where its chains start.
 
     Returns:
-        One row a training seed and ``start`` (``prior`` or ``encoder``): ``off``, the mean over test images of the estimate
-        minus the integral, its standard error ``off_se`` over images, ``median`` and ``worst`` of that difference (nats),
-        ``images``, ``draws``, ``samples``.
+        One row a training seed and ``start`` (``prior`` or ``encoder``): ``off``, the mean over test images of the
+        estimate minus the integral, its standard error ``off_se`` over images, ``median`` and ``worst`` of that
+        difference (nats), ``images``, ``draws``, ``samples``.
     """
     train, test = (load("mnist", split=split, binarise="threshold").images for split in ("train-50000", "test"))
     x, rows = test[:images], []

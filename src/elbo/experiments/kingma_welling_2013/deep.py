@@ -1,4 +1,5 @@
-"""A check from outside: the autoencoder and the importance-weighted autoencoder of Burda, Grosse & Salakhutdinov (2016).
+"""A check from outside: the autoencoder and the importance-weighted autoencoder of Burda, Grosse & Salakhutdinov
+(2016).
 
 Their likelihoods on stochastically binarised MNIST are numbers that others have measured again; Kingma & Welling (2013)
 print none.
@@ -46,10 +47,10 @@ class Burda:
     Attributes:
         epochs: training images seen, in units of 60,000, drawn with replacement (3,280 passes over 59,600 images).
         batch_size: images in a minibatch (20).
-        rates: learning rates of Adam, for ``epochs / 8`` each (half of these, for 1, 3, 9, ..., 2187 epochs). Adam's other constants
-            are its authors' (0.99 for the first moment, 1e-4 beside a gradient summed over the minibatch, a second moment that
-            starts at one): with theirs and minibatches of 100, pilots of a few epochs had not left the level of a decoder that
-            ignores its code.
+        rates: learning rates of Adam, for ``epochs / 8`` each (half of these, for 1, 3, 9, ..., 2187 epochs). Adam's
+            other constants are its authors' (0.99 for the first moment, 1e-4 beside a gradient summed over the
+            minibatch, a second moment that starts at one): with theirs and minibatches of 100, pilots of a few epochs
+            had not left the level of a decoder that ignores its code.
         images, draws: test images whose likelihood is estimated with all ``draws`` (all 10,000); the others get
             ``coarse`` draws, see :func:`two_phase`.
     """
@@ -73,8 +74,8 @@ def nll_by_draws(
 ) -> Tensor:
     """Minus the importance-weighted bound of every image for several numbers of draws, from the same draws.
 
-    ``max(sizes)`` codes are drawn for an image; the bound of ``k`` is the mean over the disjoint groups of ``k`` among them. In
-    expectation it falls with ``k``, from minus the evidence lower bound to minus log p(x).
+    ``max(sizes)`` codes are drawn for an image; the bound of ``k`` is the mean over the disjoint groups of ``k`` among
+    them. In expectation it falls with ``k``, from minus the evidence lower bound to minus log p(x).
 
     Args:
         images: black and white, ``(batch, data_dim)``.
@@ -134,9 +135,10 @@ def compare(
         coarse, count: ``count`` images at random (default: all) get all draws, the others ``coarse``, one of ``sizes``.
 
     Returns:
-        One row a model and number of draws: ``trained_with``, ``draws``, ``nll`` (nats per image), ``se_here`` and ``se_images``
-        (see :func:`two_phase`; they leave out the noise of the draws, far smaller), ``gain``: by how much it is below that of the
-        first model on the same images, with ``se_gain`` over images; ``active``, see :func:`active_units`; ``images``, ``all_images``.
+        One row a model and number of draws: ``trained_with``, ``draws``, ``nll`` (nats per image), ``se_here`` and
+        ``se_images`` (see :func:`two_phase`; they leave out the noise of the draws, far smaller), ``gain``: by how much
+        it is below that of the first model on the same images, with ``se_gain`` over images; ``active``, see
+        :func:`active_units`; ``images``, ``all_images``.
     """
     count = min(count or len(images), len(images))
     images = images[torch.randperm(len(images), generator=keyed_generator("cpu", seed, "sample"))]
@@ -184,8 +186,8 @@ def importance_pair(
 ) -> pd.DataFrame:
     """A small autoencoder (k = 1) beside an importance-weighted one on embedded digits; table as by :func:`compare`.
 
-    Two hidden layers on either side; Adam with a learning rate of 0.001 that falls to a third after half of the samples. Test images
-    are binarised once, and each gets all ``draws``.
+    Two hidden layers on either side; Adam with a learning rate of 0.001 that falls to a third after half of the
+    samples. Test images are binarised once, and each gets all ``draws``.
     """
     train, test = load(dataset, split="train"), load(dataset, split="test")
     model = VAE(train.images.shape[1], hidden, latent_dim, encoder_layers=2, decoder_layers=2)
@@ -208,8 +210,8 @@ def burda(settings: Burda = Burda(), trained_with: Sequence[int] = (1, 5)) -> pd
     """The 784-200-200-50 network on MNIST binarised afresh; see :class:`Burda` for what differs from theirs.
 
     Returns:
-        As :func:`compare`, with the settings, ``published`` (their number; at the largest number of draws alone) and ``gap``, ours less
-        theirs.
+        As :func:`compare`, with the settings, ``published`` (their number; at the largest number of draws alone) and
+        ``gap``, ours less theirs.
     """
     test = held_out(load("mnist", split="test").images)
     models = {k: (one.member_model(0), one.member(0)) for k, one in _burda_models(settings, trained_with).items()}
@@ -261,7 +263,8 @@ def published() -> pd.DataFrame:
 
 
 def verdict(table: pd.DataFrame) -> list[str]:
-    """What a table of :func:`compare` says, in sentences: likelihoods, active units, the gain, the gap to the published."""
+    """What a table of :func:`compare` says, in sentences: likelihoods, active units, the gain, the gap to the
+    published."""
     last = table[table.draws == table.draws.max()].set_index("trained_with")
     lines = [
         f"k = {k}: {row.nll:.2f} ± {row.se_images:.2f} nats per image with {row.draws:.0f} draws, {row.active:.0f} active latents"
@@ -304,7 +307,8 @@ def settings_note(known: pd.DataFrame) -> str:
 
 
 def training_note(training: pd.DataFrame) -> list[str]:
-    """By how much the test bound still rose in the last stage of training, one sentence a model: was the run long enough?"""
+    """By how much the test bound still rose in the last stage of training, one sentence a model: was the run long
+    enough?"""
     lines = []
     for k, rows in training.groupby("trained_with"):
         before, last = rows.iloc[-2], rows.iloc[-1]

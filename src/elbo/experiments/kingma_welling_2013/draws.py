@@ -37,8 +37,9 @@ def image_gradients(model: VAE, params: Params, x: Tensor, eps: Tensor) -> Tenso
 def gradient_parts(gradients: Tensor) -> tuple[float, float]:
     """How much one image's gradient varies: from image to image (its mean over draws), and from draw to draw.
 
-    Both are traces of covariances, estimated without bias from ``(draws, images, parameters)``, as in a one-way analysis
-    of variance: the variance of the means over draws still holds ``1 / draws`` of the second, which is taken off.
+    Both are traces of covariances, estimated without bias from ``(draws, images, parameters)``, as in a one-way
+    analysis of variance: the variance of the means over draws still holds ``1 / draws`` of the second, which is taken
+    off.
     """
     draws = len(gradients)
     within = gradients.var(0).mean(0).sum()
@@ -60,15 +61,15 @@ def draws_and_batches(
 
     .. math:: \operatorname{tr} \operatorname{Var} \hat g = \frac1M \left( B + \frac{W}{L} \right)
 
-    with B the variance from image to image and W that from draw to draw of one image, measured on the trained model of the
-    first seed.
+    with B the variance from image to image and W that from draw to draw of one image, measured on the trained model of
+    the first seed.
 
     Args:
         images, repeats: training images, and draws for each, by which B and W are measured.
 
     Returns:
-        One row a pair ``draws``, ``batch``: ``sd`` (root of the above, nats per unit of weight), ``passes`` (decoder passes
-        for a step, L M), ``between`` (B), ``within`` (W), ``latent_dim``.
+        One row a pair ``draws``, ``batch``: ``sd`` (root of the above, nats per unit of weight), ``passes`` (decoder
+        passes for a step, L M), ``between`` (B), ``within`` (W), ``latent_dim``.
     """
     member = run.members(latent_dim)[0]
     model = run.trained.member_model(member)

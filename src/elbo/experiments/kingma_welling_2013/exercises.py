@@ -14,7 +14,8 @@ __all__ = ["answers", "best_baseline", "solutions"]
 
 
 def best_baseline(nodes: int = 60, mean: float = 1.0) -> tuple[float, float, float, float]:
-    r"""The best constant baseline of the score-function gradient of :math:`E[z^2]`, :math:`z \sim N(\mu, 1)`, in :math:`\mu`.
+    r"""The best constant baseline of the score-function gradient of :math:`E[z^2]`, :math:`z \sim N(\mu, 1)`, in
+    :math:`\mu`.
 
     .. math:: c^* = \frac{E[f s^2]}{E[s^2]} = \mu^2 + 3, \qquad s = z - \mu
 

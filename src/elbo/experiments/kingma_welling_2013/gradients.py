@@ -6,8 +6,8 @@ The linear-Gaussian twin makes :math:`f(z) = \log p(x, z) - \log q(z)` a quadrat
           A = I - S \Lambda S, \qquad b = -S \Lambda (\mu - \mu^*)
 
 with :math:`S` the standard deviations of ``q``, :math:`\Lambda` and :math:`\mu^*` the precision and mean of the exact
-posterior, and :math:`\bar f` the bound itself. Every moment below follows from :math:`E[g(\epsilon)\, He_k(\epsilon_d)] =
-E[\partial_d^k g]`.
+posterior, and :math:`\bar f` the bound itself. Every moment below follows from
+:math:`E[g(\epsilon)\, He_k(\epsilon_d)] = E[\partial_d^k g]`.
 """
 
 from __future__ import annotations

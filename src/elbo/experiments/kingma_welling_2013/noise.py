@@ -23,9 +23,10 @@ def estimator_noise(run: Run, *, draws: int = 64, images: int = 100, seed: int =
         images: test images; one minibatch.
 
     Returns:
-        One row a latent size and estimator, mean over seeds with its standard error (missing for one seed): ``value_sd``, the
-        standard deviation of the estimate of one image's bound (nats, root mean square over images), and ``gradient_sd``, the root of
-        the trace of the covariance of the minibatch gradient with respect to the encoder (nats per unit of weight).
+        One row a latent size and estimator, mean over seeds with its standard error (missing for one seed):
+        ``value_sd``, the standard deviation of the estimate of one image's bound (nats, root mean square over images),
+        and ``gradient_sd``, the root of the trace of the covariance of the minibatch gradient with respect to the
+        encoder (nats per unit of weight).
     """
     rows = []
     for member, latent_dim in enumerate(run.trained.latent_dims):

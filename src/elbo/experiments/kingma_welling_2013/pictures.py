@@ -13,7 +13,8 @@ __all__ = ["manifold", "prior_samples", "reconstructions"]
 
 
 def prior_samples(run: Run, *, count: int = 25, seed: int = 0) -> pd.DataFrame:
-    """Figure 5: expected images of codes from the prior, one row an image: ``latent_dim, tile, pixel_0, ...``, first seed."""
+    """Figure 5: expected images of codes from the prior, one row an image: ``latent_dim, tile, pixel_0, ...``, first
+    seed."""
     tables = []
     for latent_dim in run.settings.latent_dims:
         member = run.members(latent_dim)[0]
@@ -25,7 +26,8 @@ def prior_samples(run: Run, *, count: int = 25, seed: int = 0) -> pd.DataFrame:
 
 
 def reconstructions(run: Run, *, count: int = 12, seed: int = 0) -> pd.DataFrame:
-    """Test images as the models see them and give them back: ``latent_dim`` (0 for the image itself), ``tile, pixel_0, ...``.
+    """Test images as the models see them and give them back: ``latent_dim`` (0 for the image itself), ``tile, pixel_0,
+    ...``.
 
     A reconstruction is the expected image of one draw from q(z|x), from the model of the first seed.
     """
@@ -46,7 +48,8 @@ def manifold(run: Run, *, side: int = 15) -> pd.DataFrame:
     """Figure 4: the unit square through the inverse normal CDF, decoded by the model of two latents and the first seed.
 
     Returns:
-        ``side * side`` rows from the top left: the quantiles ``u1`` (left to right) and ``u2`` (bottom to top), ``tile, pixel_0, ...``.
+        ``side * side`` rows from the top left: the quantiles ``u1`` (left to right) and ``u2`` (bottom to top), ``tile,
+        pixel_0, ...``.
 
     Raises:
         ValueError: no model has two latents.

@@ -65,8 +65,8 @@ def pictures_at_scale(
 ) -> pd.DataFrame:
     """What decoders trained on MNIST draw: the manifold of two latents, draws from the prior, reconstructions.
 
-    The paper's network (one hidden layer of 500 tanh units) and minibatches; Adam with a step of 0.001, which needs fewer
-    samples than Adagrad; pixels drawn afresh as black or white.
+    The paper's network (one hidden layer of 500 tanh units) and minibatches; Adam with a step of 0.001, which needs
+    fewer samples than Adagrad; pixels drawn afresh as black or white.
 
     Args:
         samples: training images that each model sees.
@@ -75,11 +75,11 @@ def pictures_at_scale(
         shown: test images that are given back.
 
     Returns:
-        One row an image: ``panel`` (``manifold``, ``samples``, ``test``, ``reconstruction``), ``latent_dim`` (0 for the test
-        image), ``tile``, ``pixels`` (see :func:`unpack`); for the manifold the quantiles ``u1`` and ``u2``; for a
-        reconstruction, decoded from one draw, ``likelihood`` (log p(x|z) of the draw) and ``penalty`` (KL from the prior),
-        nats, and with two latents ``mean_1, mean_2, sd_1, sd_2`` of the encoder and the draw ``z_1, z_2``; ``bound``, the
-        model's mean bound on all test images, nats per image, and ``samples``.
+        One row an image: ``panel`` (``manifold``, ``samples``, ``test``, ``reconstruction``), ``latent_dim`` (0 for the
+        test image), ``tile``, ``pixels`` (see :func:`unpack`); for the manifold the quantiles ``u1`` and ``u2``; for a
+        reconstruction, decoded from one draw, ``likelihood`` (log p(x|z) of the draw) and ``penalty`` (KL from the
+        prior), nats, and with two latents ``mean_1, mean_2, sd_1, sd_2`` of the encoder and the draw ``z_1, z_2``;
+        ``bound``, the model's mean bound on all test images, nats per image, and ``samples``.
     """
     test = load(dataset, split="test")
     x = some_images(test, shown, torch.Generator().manual_seed(seed))
@@ -105,11 +105,12 @@ def amortisation_at_scale(
     hidden: int = 500,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The gaps of the models of :func:`pictures_at_scale` on test images, and one posterior of the model of two latents.
+    """The gaps of the models of :func:`pictures_at_scale` on test images, and one posterior of the model of two
+    latents.
 
     Returns:
-        The rows of :func:`elbo.experiments.kingma_welling_2013.amortisation.amortisation_gap` (``panel`` "image") and those of
-        ``posterior_of_one`` (``panel`` "grid" and "gaussian").
+        The rows of :func:`elbo.experiments.kingma_welling_2013.amortisation.amortisation_gap` (``panel`` "image") and
+        those of ``posterior_of_one`` (``panel`` "grid" and "gaussian").
     """
     test, tables = load(dataset, split="test"), []
     for size in latent_dims:
@@ -180,8 +181,8 @@ def _model(trained: Trained) -> tuple[VAE, Params]:
 
 
 def pictures(run: Run) -> tuple[pd.DataFrame, tuple[int, int], str]:
-    """Pictures to show beside a run, the shape of an image, and what they are of: MNIST where the run is of digits and the kept
-    table is there, else the run's own. Columns as :func:`pictures_at_scale`, with ``pixel_0, ...``.
+    """Pictures to show beside a run, the shape of an image, and what they are of: MNIST where the run is of digits and
+    the kept table is there, else the run's own. Columns as :func:`pictures_at_scale`, with ``pixel_0, ...``.
     """
     known = reference.load(CHAPTER, "pictures-mnist") if run.train.name == "digits" else None
     if known is not None:
@@ -209,7 +210,8 @@ def one_walk(table: pd.DataFrame, tile: int = 2) -> pd.DataFrame:
 
 
 def gaps(run: Run) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """The two gaps by size of the code, one posterior, and whose they are: MNIST as in :func:`pictures`, else the run's own."""
+    """The two gaps by size of the code, one posterior, and whose they are: MNIST as in :func:`pictures`, else the run's
+    own."""
     known = reference.load(CHAPTER, "amortisation-mnist") if run.train.name == "digits" else None
     if known is not None:
         return gap_by_size(known[known.panel == "image"]), known[known.panel != "image"], "MNIST"

@@ -19,7 +19,8 @@ __all__ = ["LAWS", "Law", "gradient_by_quadrature", "reparameterisations"]
 
 
 class Law(NamedTuple):
-    """One family with one free parameter, and a draw of it as a function of noise that knows nothing of the parameter."""
+    """One family with one free parameter, and a draw of it as a function of noise that knows nothing of the
+    parameter."""
 
     way: str
     name: str

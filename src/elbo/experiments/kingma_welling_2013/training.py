@@ -103,7 +103,8 @@ def train(
     Args:
         dataset: ``"digits"``, ``"mnist"`` or ``"frey"``.
         chosen: from :func:`settings`.
-        algorithm: ``"aevb"`` (algorithm 1) or ``"wake-sleep"``; the same start, minibatches, optimiser and weight prior.
+        algorithm: ``"aevb"`` (algorithm 1) or ``"wake-sleep"``; the same start, minibatches, optimiser and weight
+            prior.
         evaluations: how many points of the curve, spaced evenly on a logarithmic axis.
         checkpoint: a file to resume from and to write as the training goes, see :func:`elbo.training.fit`.
     """

@@ -18,7 +18,8 @@ from elbo.training import keyed_generator
 __all__ = ["WEIGHTS", "few_data"]
 
 WEIGHTS: dict[str, Callable[..., Trained]] = {"MAP": aevb, "full VB": full_vb}
-"""What is done with the decoder's weights: their posterior mode (the paper's experiments), or a posterior (appendix F)."""
+"""What is done with the decoder's weights: their posterior mode (the paper's experiments), or a posterior (appendix
+F)."""
 
 
 def few_data(

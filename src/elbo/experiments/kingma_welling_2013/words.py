@@ -1,4 +1,5 @@
-"""The numbers that the prose of the chapter speaks of: a table in, ``{name: text}`` out, for headings, sentences and captions.
+"""The numbers that the prose of the chapter speaks of: a table in, ``{name: text}`` out, for headings, sentences and
+captions.
 
 Every text is read off its table when the chapter runs; none is typed. The names are unique in the chapter.
 """
@@ -34,7 +35,8 @@ __all__ = [
 ]
 
 PAPER_FREY = {2: (872, 875), 5: (1115, 1005), 10: (1307, 1153), 20: (1312, 1252)}
-"""The paper's own test bound of AEVB on Frey faces, nats: at 10^8 samples and at the last points of its curve, beyond the frame.
+"""The paper's own test bound of AEVB on Frey faces, nats: at 10^8 samples and at the last points of its curve, beyond
+the frame.
 
 Read off the vector graphics of its Figure 2 (arXiv:1312.6114v10, page 7), by size of the code, to about 3 nats.
 """
@@ -246,7 +248,8 @@ def active(table: pd.DataFrame) -> dict[str, str]:
 
 
 def evidence(table: pd.DataFrame, prefix: str = "evidence") -> dict[str, str]:
-    """Figure 3 by quadrature: who is ahead on test images for the smallest and the largest training set, and by how much."""
+    """Figure 3 by quadrature: who is ahead on test images for the smallest and the largest training set, and by how
+    much."""
     table = table[table.estimator == "quadrature"] if "estimator" in table else table
     said = {}
     for place, count in (("few", table.train_images.min()), ("many", table.train_images.max())):
@@ -272,7 +275,8 @@ ALGORITHM = {"aevb": "AEVB", "wake-sleep": "wake-sleep", "mcem": "Monte Carlo EM
 
 
 def at_the_end(table: pd.DataFrame) -> pd.DataFrame:
-    """A table for the page: the marginal likelihood at the end of training, images test and training, nats per image."""
+    """A table for the page: the marginal likelihood at the end of training, images test and training, nats per
+    image."""
     table = table[table.estimator == "quadrature"] if "estimator" in table else table
     last = table[table.samples == table.samples.max()].copy()
     last["algorithm"] = last.algorithm.map(ALGORITHM)

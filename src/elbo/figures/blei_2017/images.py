@@ -40,7 +40,8 @@ def initialisations(data: pd.DataFrame) -> Figure:
 
 
 def histograms(data: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.images.histograms`: each patch beside the histograms of its three channels."""
+    """From :func:`elbo.experiments.blei_2017.images.histograms`: each patch beside the histograms of its three
+    channels."""
     examples = data["example"].unique()[:2]
     figure, axes = style.new(len(examples), 2, height=2.0 * len(examples), width_ratios=[1, 3.6])
     for (left, right), example in zip(axes, examples, strict=True):
@@ -77,8 +78,8 @@ def clusters(data: pd.DataFrame) -> Figure:
 
 def held_out(data: pd.DataFrame) -> Figure:
     """From :func:`elbo.experiments.blei_2017.images.held_out`: held-out log predictive against the logarithm of time,
-    whole and closer, every line named at its end. Behind the whole, broad and pale on an axis of their own (other images,
-    another model), the paper's curves.
+    whole and closer, every line named at its end. Behind the whole, broad and pale on an axis of their own (other
+    images, another model), the paper's curves.
     """
     figure, axes = style.new(1, 2, height=3.2)
     whole, closer = axes[0]

@@ -60,8 +60,8 @@ def jensen(data: pd.DataFrame) -> Figure:
 
 
 def decomposition(data: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.setup.decomposition`: evidence = bound + gap as bars and as curves, and the bound
-    as a free energy; the first model of the table."""
+    """From :func:`elbo.experiments.blei_2017.setup.decomposition`: evidence = bound + gap as bars and as curves, and
+    the bound as a free energy; the first model of the table."""
     rows = data[data["model"] == data["model"].iloc[0]]
     figure, axes = style.new(1, 3, height=3.0, width_ratios=(1.05, 1, 1.25))
     _bars(axes[0, 0], rows)
@@ -264,8 +264,8 @@ def two_modes(data: pd.DataFrame) -> Figure:
 
 
 def alpha_family(data: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.divergences.alpha_family`: one panel a density along the family (five at most),
-    and the optimum's moments."""
+    """From :func:`elbo.experiments.blei_2017.divergences.alpha_family`: one panel a density along the family (five at
+    most), and the optimum's moments."""
     target = data[data["part"] == "exact"]
     shown = sorted(data.loc[data["part"] == "density", "alpha"].unique())[:5]
     figure, axes = style.new(2, 3, height=4.3)

@@ -45,8 +45,8 @@ def ellipses(data: pd.DataFrame) -> Figure:
 
 def progress(data: pd.DataFrame) -> Figure:
     """From :func:`elbo.experiments.blei_2017.mixtures.progress`: the bound, and the held-out log predictive, by
-    iteration; the iterations that the figure before shows are marked. Behind them, broad and pale on an axis of their own
-    (they are of other data), the paper's two curves."""
+    iteration; the iterations that the figure before shows are marked. Behind them, broad and pale on an axis of their
+    own (they are of other data), the paper's two curves."""
     figure, axes = style.new(1, 2, height=2.8)
     looks = (
         (axes[0, 0], "elbo_per_datum", "train", "Bound on the training data", "ELBO (nats per datum)"),
@@ -110,7 +110,7 @@ def soft(data: pd.DataFrame) -> Figure:
     figure, axes = style.new(1, 3, height=3.0, width_ratios=(1, 1.25, 1))
     share, terms, predictive = axes[0]
     rows = data[data["part"] == "share"]
-    for (sweep, part), line in zip(rows.groupby("sweep"), (":", "-")):
+    for (_, part), line in zip(rows.groupby("sweep"), (":", "-")):
         share.plot(part["x"], part["value"], color=style.COLOUR["cavi"], linestyle=line)
     first, last = sorted(rows["sweep"].unique())
     share.annotate(f"sweep {first:.0f}", (-4.4, 0.22), fontsize=style.SMALL, color=style.COLOUR["cavi"])
@@ -143,7 +143,8 @@ def soft(data: pd.DataFrame) -> Figure:
 
 
 def steepest(data: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.natural.steepest`: both paths over the contours of the gap, and the gap."""
+    """From :func:`elbo.experiments.blei_2017.natural.steepest`: both paths over the contours of the gap, and the
+    gap."""
     figure, axes = style.new(1, 2, height=3.0, width_ratios=(1.4, 1))
     plane, gap = axes[0]
     grid = data[data["part"] == "gap"].pivot(index="m2", columns="m1", values="gap")

@@ -14,8 +14,8 @@ _NAMES = {"exclusive": "best ELBO", "ep": "EP", "inclusive": "moments"}
 
 
 def shapes(correlated: pd.DataFrame, fitted: pd.DataFrame) -> Figure:
-    """From :func:`elbo.experiments.blei_2017.trust.over_correlation` and ``fits``: estimates over the exact shape, and the
-    shape of every fit."""
+    """From :func:`elbo.experiments.blei_2017.trust.over_correlation` and ``fits``: estimates over the exact shape, and
+    the shape of every fit."""
     figure, axes = style.new(1, 2, height=3.3, width_ratios=(1, 1.1))
     left, right = axes[0]
     left.plot(correlated["correlation"], correlated["exact"], color=style.COLOUR["exact"])

@@ -24,7 +24,8 @@ def cells(
 ) -> None:
     """Draw ``grid`` ``(rows, columns)`` with its numbers, the first row at the top.
 
-    Cells are surfaces, not pixels, so that the dark theme can turn their colours together with those of the numbers on them.
+    Cells are surfaces, not pixels, so that the dark theme can turn their colours together with those of the numbers on
+    them.
 
     Args:
         text: format of a number, ``"{:.1f}"``.

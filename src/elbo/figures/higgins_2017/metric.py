@@ -1,4 +1,5 @@
-"""Figures on the measure: the factors, a vote from pictures to classifier, the scores, and the rotation that no score may see."""
+"""Figures on the measure: the factors, a vote from pictures to classifier, the scores, and the rotation that no score
+may see."""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ def vote(pairs: pd.DataFrame, images: pd.DataFrame) -> Figure:
 
 
 def average_vote(table: pd.DataFrame) -> Figure:
-    """Votes on average, a panel a code: a row a shared factor, a column a number, relative to its average over all votes."""
+    """Votes on average, a panel a code: a row a shared factor, a column a number, relative to its average over all
+    votes."""
     codes = list(dict.fromkeys(table["code"]))
     figure, (panels,) = style.new(1, len(codes), height=2.7)
     short = {"orientation": "orient.", "position x": "pos. x", "position y": "pos. y"}
@@ -68,8 +70,8 @@ def average_vote(table: pd.DataFrame) -> Figure:
 
 
 def scores(table: pd.DataFrame) -> Figure:
-    """Figure 6 (left): score of every representation, a panel each classifier, with the paper's numbers (black ticks) and
-    the reference run's (small diamonds below)."""
+    """Figure 6 (left): score of every representation, a panel each classifier, with the paper's numbers (black ticks)
+    and the reference run's (small diamonds below)."""
     names = list(table.sort_values("row")["representation"].drop_duplicates())
     figure, (panels,) = style.new(1, 2, height=4.0, sharey=True)
     for axes, (classifier, how) in zip(panels, CLASSIFIERS.items()):

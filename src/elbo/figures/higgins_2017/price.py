@@ -66,7 +66,8 @@ def water(table: pd.DataFrame) -> Figure:
 
 
 def trade(exact: pd.DataFrame, measured: dict[str, pd.DataFrame]) -> Figure:
-    """Distortion against rate: the exact curve of a linear decoder with its tangents, and trained models in panels beside."""
+    """Distortion against rate: the exact curve of a linear decoder with its tangents, and trained models in panels
+    beside."""
     titles = {"exact": "linear decoder, exact", **{name: name for name in measured}}
     figure, (panels,) = style.new(1, len(titles), height=3.0)
     _curve(panels[0], exact)

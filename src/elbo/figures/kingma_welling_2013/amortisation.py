@@ -17,7 +17,8 @@ NAMES = {"encoder": "encoder's", "best": "best"}
 
 
 def amortisation_gap(one: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
-    """Left: exact posterior of an image with the encoder's Gaussian and the best one. Right: the two gaps by number of latents.
+    """Left: exact posterior of an image with the encoder's Gaussian and the best one. Right: the two gaps by number of
+    latents.
 
     Args:
         one: from :func:`elbo.experiments.kingma_welling_2013.posterior_of_one`.

@@ -23,11 +23,13 @@ NAME = {"aevb": "AEVB", "wake-sleep": "wake-sleep", "mcem": "MCEM"}
 
 
 def bound_and_lead(table: pd.DataFrame, lead: pd.DataFrame) -> Figure:
-    """AEVB's bound against training samples (left), and by how much it is ahead of wake-sleep (right); a line a latent size.
+    """AEVB's bound against training samples (left), and by how much it is ahead of wake-sleep (right); a line a latent
+    size.
 
     Args:
         table: from :func:`elbo.experiments.kingma_welling_2013.bound`. Test images thick, training images thin.
-        lead: from :func:`elbo.experiments.kingma_welling_2013.lead_over_training`; bands are one standard error over seeds.
+        lead: from :func:`elbo.experiments.kingma_welling_2013.lead_over_training`; bands are one standard error over
+            seeds.
     """
     figure, (left, right) = _pair()
     own = table[table.algorithm == "aevb"]
@@ -68,7 +70,8 @@ def bound(table: pd.DataFrame, *, paper: bool = False) -> Figure:
     """The bound against training samples, one panel a latent size; bands are standard errors over seeds.
 
     Args:
-        table: from :func:`elbo.experiments.kingma_welling_2013.bound`. Test images are drawn thick, training images thin.
+        table: from :func:`elbo.experiments.kingma_welling_2013.bound`. Test images are drawn thick, training images
+            thin.
         paper: the legend also names the paper's curve, which :func:`behind` draws.
     """
     sizes = sorted(table.latent_dim.unique())[:6]
@@ -93,10 +96,12 @@ def bound(table: pd.DataFrame, *, paper: bool = False) -> Figure:
 
 
 def bound_at_scale(table: pd.DataFrame) -> Figure:
-    """A kept table of figure 2 in panels of its own; behind them, broad and pale, the test curves that the paper prints.
+    """A kept table of figure 2 in panels of its own; behind them, broad and pale, the test curves that the paper
+    prints.
 
     Args:
-        table: from :func:`elbo.experiments.kingma_welling_2013.sweep.bound_parts`; bands are one standard error over its seeds.
+        table: from :func:`elbo.experiments.kingma_welling_2013.sweep.bound_parts`; bands are one standard error over
+            its seeds.
     """
     grouped = table.groupby(["algorithm", "latent_dim", "split", "samples"], sort=True).bound
     mean = pd.DataFrame({"bound": grouped.mean(), "se_seeds": grouped.sem()}).reset_index()
@@ -110,7 +115,8 @@ def bound_at_scale(table: pd.DataFrame) -> Figure:
 
 
 def behind(axes: Sequence[Axes], curves: Sequence[pd.DataFrame], column: str, samples: float) -> None:
-    """Draw the paper's curves up to so many ``samples`` behind ours, one table a panel; the frame grows with them upwards."""
+    """Draw the paper's curves up to so many ``samples`` behind ours, one table a panel; the frame grows with them
+    upwards."""
     tops = []
     for axis, table in zip(axes, curves):
         for name, rows in table[table.samples <= samples].groupby("algorithm"):
@@ -166,7 +172,8 @@ def sample_ticks(axis: Axes, samples: pd.Series) -> None:
 
 
 def _focus(axes, table: pd.DataFrame) -> float:
-    """Leave the first, steep part of AEVB's curves below the frame, as the paper's figure does; returns where the frame ends."""
+    """Leave the first, steep part of AEVB's curves below the frame, as the paper's figure does; returns where the frame
+    ends."""
     late = table[table.samples >= table.samples.max() / 30]
     own = late[late.algorithm == "aevb"].bound if "aevb" in set(late.algorithm) else late.bound
     spread = own.max() - own.min()

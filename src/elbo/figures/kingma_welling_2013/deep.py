@@ -13,11 +13,13 @@ NAMES = {1: "vae"}
 
 
 def nll_by_draws(table: pd.DataFrame, reference: pd.DataFrame | None = None) -> Figure:
-    """Minus the importance-weighted bound against its number of draws, one line a model; the reader's run, and the reference.
+    """Minus the importance-weighted bound against its number of draws, one line a model; the reader's run, and the
+    reference.
 
     Args:
         table: from :func:`elbo.experiments.kingma_welling_2013.importance_pair`.
-        reference: from ``burda``, in a panel of its own, with what was published as hollow markers; ``None``: no such panel.
+        reference: from ``burda``, in a panel of its own, with what was published as hollow markers; ``None``: no such
+            panel.
     """
     tables = [("digits", table)] + ([] if reference is None else [("MNIST, 784-200-200-50 (reference run)", reference)])
     figure, axes = style.new(1, len(tables), height=2.9)

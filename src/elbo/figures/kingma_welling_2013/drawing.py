@@ -1,4 +1,5 @@
-"""The drawing of a variational autoencoder: encode, sample, decode, with the two terms of the bound where they arise."""
+"""The drawing of a variational autoencoder: encode, sample, decode, with the two terms of the bound where they
+arise."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ def autoencoder(table: pd.DataFrame, shape: tuple[int, int]) -> Figure:
     """One image on its way through a trained model of two latents.
 
     Args:
-        table: two rows of :func:`elbo.experiments.kingma_welling_2013.pictures_at_scale` with their pixels: the test image, and
-            its reconstruction with ``mean_1, mean_2, sd_1, sd_2, z_1, z_2, likelihood, penalty``.
+        table: two rows of :func:`elbo.experiments.kingma_welling_2013.pictures_at_scale` with their pixels: the test
+            image, and its reconstruction with ``mean_1, mean_2, sd_1, sd_2, z_1, z_2, likelihood, penalty``.
     """
     image, code = table.iloc[0], table.iloc[1]
     style.apply()

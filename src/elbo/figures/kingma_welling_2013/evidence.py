@@ -19,10 +19,12 @@ MARKS = {"lower": "o", "upper": "^"}
 
 
 def evidence(table: pd.DataFrame) -> Figure:
-    """The marginal likelihood of test images against training samples, a panel a training set; bands are standard errors over seeds.
+    """The marginal likelihood of test images against training samples, a panel a training set; bands are standard
+    errors over seeds.
 
     Args:
-        table: from :func:`elbo.experiments.kingma_welling_2013.evidence_over_training`; its training images are not drawn.
+        table: from :func:`elbo.experiments.kingma_welling_2013.evidence_over_training`; its training images are not
+            drawn.
     """
     table = table[table.split == "test"]
     sizes = sorted(table.train_images.unique())
@@ -53,7 +55,8 @@ def evidence_at_scale(table: pd.DataFrame) -> Figure:
     """The reference tables of figure 3; behind them, broad and pale, the test curves that the paper prints.
 
     Args:
-        table: from :func:`elbo.experiments.kingma_welling_2013.evidence_over_seeds`, or the kept table of a single seed itself.
+        table: from :func:`elbo.experiments.kingma_welling_2013.evidence_over_seeds`, or the kept table of a single seed
+            itself.
     """
     if "se_seeds" not in table:
         keys = ["train_images", "algorithm", "split", "samples"]
@@ -120,7 +123,8 @@ def _dot(axis: Axes, point, height: int, reach: float) -> None:
 
 
 def breakdown(table: pd.DataFrame) -> Figure:
-    """Appendix D by dimension: what it is off and what it claims to be off (left), and how many of its fits have no variance (right).
+    """Appendix D by dimension: what it is off and what it claims to be off (left), and how many of its fits have no
+    variance (right).
 
     Args:
         table: from :func:`elbo.experiments.kingma_welling_2013.breakdown`.

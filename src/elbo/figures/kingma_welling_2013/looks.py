@@ -1,4 +1,5 @@
-"""Colours, markers and lines of this chapter that no other has: estimators, sizes of the code, the two parts of the gap, the weights.
+"""Colours, markers and lines of this chapter that no other has: estimators, sizes of the code, the two parts of the
+gap, the weights.
 
 What the book's grammar has a name for (:mod:`elbo.figures.style`) is not here.
 """

@@ -12,7 +12,8 @@ __all__ = ["few_data"]
 
 
 def few_data(table: pd.DataFrame) -> Figure:
-    """The bound against samples seen, one panel a number of training images; training solid and hollow, held-out dashed and full.
+    """The bound against samples seen, one panel a number of training images; training solid and hollow, held-out dashed
+    and full.
 
     Args:
         table: from :func:`elbo.experiments.kingma_welling_2013.few_data`.
