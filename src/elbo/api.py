@@ -12,6 +12,7 @@ from types import ModuleType
 __all__ = ["ALGORITHMS", "MODULES", "public"]
 
 ALGORITHMS = (
+    "elbo.inference.advi",
     "elbo.inference.aevb",
     "elbo.inference.cavi",
     "elbo.inference.ep",

@@ -189,8 +189,9 @@ def upper_half(scores: Sequence[float]) -> Scores:
     """Summarise scores with and without the paper's protocol, which drops the lower half (of an odd number the
     smaller part).
 
-    Higgins et al. (2017), appendix A.4, as it stood under review: thirty scores, ten models times three classifiers, the lowest
-    half discarded against runs that diverged. Here it stands beside the plain mean; see :class:`Scores` for its bias.
+    Higgins et al. (2017), appendix A.4, as it stood under review: thirty scores, ten models times three classifiers,
+    the lowest half discarded against runs that diverged. Here it stands beside the plain mean; see :class:`Scores` for
+    its bias.
 
     Raises:
         ValueError: fewer than two scores, or one that is not finite.

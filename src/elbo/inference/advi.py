@@ -2,8 +2,8 @@ r"""Automatic differentiation variational inference: a Gaussian q for any differ
 
 .. math:: \mathcal L(m, C) = E_{\epsilon \sim N(0, I)}[\log p(x, m + C \epsilon)] + \log|C| + \tfrac D2 \log 2\pi e
 
-with C diagonal (mean field) or lower triangular (full rank); its gradient is that of the draws inside. Parameters with bounds have
-to be mapped to the real line first, with the logarithm of the Jacobian added to the log joint.
+with C diagonal (mean field) or lower triangular (full rank); its gradient is that of the draws inside. Parameters with
+bounds have to be mapped to the real line first, with the logarithm of the Jacobian added to the log joint.
 
 Source: Kucukelbir, Tran, Ranganath, Gelman & Blei (2017), JMLR 18, arXiv:1603.00788.
 """
@@ -26,8 +26,8 @@ LogJoint = Callable[[Tensor], Tensor]
 
 
 class AdviFit(NamedTuple):
-    """The fitted Gaussian: ``mean`` (dim,), ``scale`` (dim, dim) with covariance ``scale scale^T``, and the noisy bounds on
-    the way, one a step."""
+    """The fitted Gaussian: ``mean`` (dim,), ``scale`` (dim, dim) with covariance ``scale scale^T``, and the noisy
+    bounds on the way, one a step."""
 
     mean: Tensor
     scale: Tensor

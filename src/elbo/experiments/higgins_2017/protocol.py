@@ -74,9 +74,9 @@ def linear_rows(
         for classifier, rule in rules.items():
 
             def score(codes: Tensor, rows: Tensor) -> Higgins:
-                generator = torch.Generator().manual_seed(seed)
+                generator = torch.Generator().manual_seed(seed)  # noqa: B023
                 index = factor_index(factors[rows], (2, 3, 4, 5))
-                return higgins_score(codes, index, generator=generator, classifier=rule, **votes)
+                return higgins_score(codes, index, generator=generator, classifier=rule, **votes)  # noqa: B023
 
             about = {"classifier": classifier, "seed": seed, "chance": 0.25}
             one = score(whitened, torch.arange(len(factors)))
