@@ -84,16 +84,15 @@ def _over_epochs(axes: Axes, part: pd.DataFrame, term: str, look: str) -> None:
 
 def _stages(column: np.ndarray, epochs: pd.Series, turn: pd.Series) -> None:
     """Lines between the stages in all panels of a column, numbers at the top."""
-    edges = [epochs.min(), turn["first"], turn["second"], epochs.max()]
+    edges = sorted({epochs.min(), turn["first"], turn["second"], epochs.max()})
     for axes in column:
-        for edge in edges[1:3]:
+        for edge in edges[1:-1]:
             style.guide(axes.axvline(edge, color=style.GUIDE["color"], linewidth=0.8, linestyle="-", zorder=0.5))
     across = column[0].get_xaxis_transform()
     circle = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": style.GREY}
     for number, (low, high) in enumerate(zip(edges, edges[1:], strict=False), start=1):
-        if high > low:
-            middle = np.sqrt(low * high)
-            column[0].text(middle, 0.9, str(number), transform=across, ha="center", va="center", bbox=circle)
+        middle = np.sqrt(low * high)
+        column[0].text(middle, 0.9, str(number), transform=across, ha="center", va="center", bbox=circle)
 
 
 def log_n_ceiling(table: pd.DataFrame) -> Figure:
