@@ -167,7 +167,7 @@ def _visit_stage(translator, node) -> None:
     rows = len([one for one in about.controls if one.tab in (None, 0)])
     wide = about.height[0] + 112 + 50 * -(-rows // 2)
     narrow = about.height[1] + 135 + 54 * rows
-    narrow += 34 * sum(len("".join(one.options)) > 26 for one in about.controls)
+    narrow += 34 * sum(len("".join(one.options)) > 31 for one in about.controls)
     longest = max(len(about.say(**about.default)), 60)
     wide += 24 * max(0, -(-longest // 78) - 2)
     narrow += 24 * max(0, -(-longest // 37) - 2)
