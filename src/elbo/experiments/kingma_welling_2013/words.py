@@ -334,12 +334,9 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
         "worst": "worst image",
         "se_estimate": "standard error that it claims",
     }
-    names = {"train_images": "trained on"}
-    return (
-        last.set_index(["train_images", "algorithm", "estimator"])[list(columns)]
-        .rename(columns=columns)
-        .rename_axis(index=names)
-    )
+    means = last.groupby(["train_images", "algorithm", "estimator"])[list(columns)].mean().rename(columns=columns)
+    means.index = [f"{name}, trained on {count:,}: {estimator}" for count, name, estimator in means.index]
+    return means
 
 
 def weights(table: pd.DataFrame) -> dict[str, str]:
