@@ -1,7 +1,7 @@
 r"""Importance-weighted autoencoders (Burda, Grosse & Salakhutdinov, 2016): AEVB's model, a tighter bound.
 
 .. math:: L_k(x) = E_{z_1 \ldots z_k \sim q_\phi(z|x)} \log \frac1k \sum_{l=1}^{k} \frac{p_\theta(x,
-z_l)}{q_\phi(z_l|x)}
+   z_l)}{q_\phi(z_l|x)}
 
 With one draw it is the evidence lower bound by estimator A; it never falls with k and never exceeds log p(x). It shares
 everything but the loss with :mod:`elbo.inference.aevb`.
