@@ -7,6 +7,7 @@ configuration value ``katex_macros``, which is also written into the LaTeX pream
 
 from __future__ import annotations
 
+import atexit
 import json
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,9 @@ HOME = Path(__file__).parent / "vendor" / "katex"
 
 @cache
 def _engine() -> MiniRacer:
+    """The engine with KaTeX in it. It is closed at exit: a process that leaves one open may hang there for ever."""
     engine = MiniRacer()
+    atexit.register(engine.close)
     engine.eval((HOME / "katex.min.js").read_text())
     return engine
 
