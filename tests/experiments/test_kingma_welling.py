@@ -38,8 +38,9 @@ def test_bound_is_the_mean_over_seeds_with_its_error(run):
     history = run.trained.history
     assert set(history.samples) == {1000, 2000, 4000}
     assert len(table) == 2 * 2 * 3
-    for _, row in table.iterrows():
-        own = history.query("latent_dim == @size and split == @split and samples == @samples").bound.to_numpy()
+    for (size, split, samples), row in table.iterrows():
+        chosen = (history.latent_dim == size) & (history.split == split) & (history.samples == samples)
+        own = history[chosen].bound.to_numpy()
         assert row.bound == pytest.approx(own.mean(), rel=1e-12)
         assert row.se_seeds == pytest.approx(own.std(ddof=1) / np.sqrt(2), rel=1e-9)
     assert (table.bound.xs(4000, level="samples") > table.bound.xs(1000, level="samples")).all()

@@ -104,7 +104,7 @@ def start(root: Path, *arguments: str, package_folder: Path | None = None, **opt
 
     ``package_folder`` holds the copy of the package to run, :func:`frozen_package` unless it is given.
     """
-    options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    options.setdefault("preexec_fn", _heard)
     return subprocess.Popen(
         [sys.executable, "-m", "elbo.cli", *arguments],
         cwd=root,
@@ -115,6 +115,12 @@ def start(root: Path, *arguments: str, package_folder: Path | None = None, **opt
         start_new_session=True,
         **options,
     )
+
+
+def _heard() -> None:
+    """Ctrl-C and a closed terminal are heard, also where the tests run in the background or under nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def elbo(root: Path, *arguments: str, **options) -> subprocess.CompletedProcess:

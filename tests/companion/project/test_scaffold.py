@@ -88,7 +88,7 @@ def test_the_book_is_built_with_it(root):
     assert (
         "At the exact posterior the bound is the evidence." in board.find(id=f"claim-{KEY}-exact-posterior").get_text()
     )
-    assert "reproduced" in board.find(id=f"claim-{KEY}-exact-posterior").get_text()
+    assert "Reproduced" in board.find(id=f"claim-{KEY}-exact-posterior").get_text()
 
 
 def test_what_is_there_is_not_overwritten_and_nothing_is_half_done(root, tmp_path):
