@@ -529,6 +529,13 @@ def test_every_paper_has_claims_and_every_provenance_is_used():
     assert {claim.known for claim in CLAIMS} == set(scoreboard.KNOWN)
 
 
+def waits_for_parts(name: str) -> bool:
+    """Whether a table was gathered from some of its parts alone: what a claim asks for may be measured later."""
+    chapter, tables = name.split("/")
+    records = [reference.record(chapter, table) for table in tables.split("+")]
+    return any(record.get("parts_asked", 0) > len(record.get("parts", ())) for record in records)
+
+
 def present(name: str) -> list[bool]:
     chapter, tables = name.split("/")
     return [reference.load(chapter, table) is not None for table in tables.split("+")]
@@ -540,6 +547,8 @@ def test_every_reading_resolves_against_the_reference_tables_at_hand(one):
         kind, _, name = source.table.partition("/")
         if kind == "reference" and all(present(name)):
             judged = judge(Claim(**{**vars(one), "ours": (source,)}), Tables())
+            if waits_for_parts(name) and any(": no rows with {" in problem for problem in judged.missing):
+                continue
             assert not judged.missing
             assert judged.cases and judged.verdict in scoreboard.VERDICTS
 
