@@ -54,3 +54,11 @@
   document.fonts.addEventListener("loadingdone", soon); // formulas change their width with their letters
   document.addEventListener("toggle", soon, true); // a <details> that opens changes what fits
 })();
+
+// The theme folds the pages below a page behind a mark without a name: readers that speak need one.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const mark of document.querySelectorAll(".bd-sidenav summary:not([aria-label])")) {
+    const link = mark.closest("li")?.querySelector("a");
+    mark.setAttribute("aria-label", `Pages below ${link ? link.textContent.trim() : "this one"}`);
+  }
+});
