@@ -322,8 +322,15 @@ def test_ours_stands_beside_the_paper(table, monkeypatch):
     monkeypatch.setattr(experiments.theirs, "reference_table", lambda name: pd.DataFrame(rows))
     large = experiments.their_network().iloc[0]
     assert (large["epoch"], large["models"], large["elbo"]) == (2, 2, -98.5)
+    small = experiments.reference.reference_table("surgery-table")
+    one = pd.DataFrame(rows)
+    monkeypatch.setattr(experiments.theirs, "reference_table", lambda name: one if name == "surgery-paper" else small)
     ours = experiments.beside_the_paper(own, data="digits", images=1442)
-    assert ours[ours["run"] == "ours"]["elbo"].tolist() == [-98.5]
+    assert len(ours[ours["run"] == "ours"]) == 3, "one size of three: the smaller run stands there still"
+    every = pd.concat([one.assign(latent_dim=size) for size in (2, 10, 20)])
+    monkeypatch.setattr(experiments.theirs, "reference_table", lambda name: every)
+    ours = experiments.beside_the_paper(own, data="digits", images=1442)
+    assert ours[ours["run"] == "ours"]["elbo"].tolist() == [-98.5] * 3
 
 
 def test_turning_points():
