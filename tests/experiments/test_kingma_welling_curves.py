@@ -136,8 +136,8 @@ def test_evidence_over_training_of_digits(monkeypatch):
     assert mismatch(figure, table.assign(log_evidence=-1.0)) is not None
     test = table.query("train_images == 50 and split == 'test'").set_index("algorithm").log_evidence
     said = words.evidence(table)
-    assert said["evidence-few-first"] == words.ALGORITHM[test.idxmax()] and said["evidence-few-count"] == "50"
-    assert said["evidence-few-mcem-lead"] == words.number(test["aevb"] - test["mcem"], 1)
+    assert said["evidence-few-first"] == words.ALGORITHM[test.idxmax()] and said["evidence-few-n"] == "50"
+    assert said["evidence-few-mcem"] == words.number(test["aevb"] - test["mcem"], 1)
     with pytest.raises(ValueError, match="digits or mnist, not on frey"):
         experiments.evidence_over_training("frey")
 

@@ -257,13 +257,13 @@ def evidence(table: pd.DataFrame, prefix: str = "evidence") -> dict[str, str]:
         last = own[own.samples == own.samples.max()].groupby(["split", "algorithm"]).log_evidence.mean()
         test = last["test"].sort_values(ascending=False)
         said |= {
-            f"{prefix}-{place}-count": f"{count:,}",
+            f"{prefix}-{place}-n": f"{count:,}",
             f"{prefix}-{place}-first": ALGORITHM[test.index[0]],
             f"{prefix}-{place}-order": ", ".join(
                 f"{ALGORITHM[name]} {number(value, 1)}" for name, value in test.items()
             ),
             f"{prefix}-{place}-lead": number(test.iloc[0] - test.iloc[1], 1),
-            f"{prefix}-{place}-mcem-lead": number(test["aevb"] - test["mcem"], 1),
+            f"{prefix}-{place}-mcem": number(test["aevb"] - test["mcem"], 1),
             f"{prefix}-{place}-gap": number(float((last["train"] - last["test"]).max()), 1),
         }
         chains = own[own.algorithm == "mcem"].moves.max()
