@@ -20,6 +20,9 @@ from elbo.sweep.plan import Job, SweepError, write_plan
 __all__ = ["Busy", "Outcome", "run_jobs", "seconds"]
 
 HERE = Path(__file__).parent
+START = """from elbo.companion.project.orphans import watch; watch(session=True)
+import runpy, sys; sys.argv[0] = "snakemake"; runpy.run_module("snakemake", run_name="__main__")
+"""  # Snakemake, ended with the command that started it
 GRACE = 60.0  # seconds that jobs have to end once they were told to
 
 
@@ -104,7 +107,7 @@ def _where(cores: int, profile: str | None) -> list[str]:
 def _run(jobs: Sequence[Job], folder: Path, where: list[str], budget: float | None, dry_run: bool) -> Outcome:
     plan = write_plan(jobs, folder)
     # our own lock is held, and the operating system drops it with the process: Snakemake's may be one of a killed sweep
-    words = [sys.executable, "-m", "snakemake", "--snakefile", str(HERE / "Snakefile"), "--directory", str(folder)]
+    words = [sys.executable, "-c", START, "--snakefile", str(HERE / "Snakefile"), "--directory", str(folder)]
     words += ["--nolock", "--keep-going", "--rerun-incomplete", "--rerun-triggers", "mtime", "--quiet", "all"]
     words += ["--scheduler", "greedy", *where, "--config", f"plan={plan}", *(["--dry-run"] if dry_run else [])]
     log = folder / "snakemake.log"
@@ -113,7 +116,7 @@ def _run(jobs: Sequence[Job], folder: Path, where: list[str], budget: float | No
         with log.open("w") as said:
             started = time.monotonic()
             process = subprocess.Popen(
-                words, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+                words, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.PIPE, start_new_session=True,
                 env=environment,
             )  # fmt: skip
             stopped = _wait(process, None if budget is None else started + budget)

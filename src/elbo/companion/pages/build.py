@@ -152,7 +152,9 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
     display.say("pages: building with jupyter-book")
     project.logs.mkdir(parents=True, exist_ok=True)
     log = project.logs / "jupyter-book.log"
-    start = "from jupyter_book.cli.main import main; main()"  # the package has no __main__
+    # the package has no __main__; what it makes goes with this command
+    start = f"from elbo.companion.project.orphans import watch; watch({str(folder)!r})\n"
+    start += "from jupyter_book.cli.main import main; main()"
     strict = ("-n", "-W", "--keep-going", "--all")
     command = [sys.executable, "-c", start, "build", str(source), "--path-output", str(folder), *strict]
     environment = {**os.environ, "ELBO_ROOT": str(project.root.resolve()), "PYTHONHASHSEED": "0", "NO_COLOR": "1"}
@@ -160,7 +162,7 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
         process = subprocess.Popen(
             command,
             cwd=project.root,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=stream,
             stderr=subprocess.STDOUT,
             env=environment,

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -41,8 +42,9 @@ async def work(
     """Run the worker to its end, showing its progress; returns its last event and its exit status."""
     run_id = uuid.uuid4().hex
     last: dict[str, Any] = {}
+    _sweep_scratch()
     with (
-        tempfile.TemporaryDirectory(prefix="elbo-", ignore_cleanup_errors=True) as scratch,
+        tempfile.TemporaryDirectory(prefix=_scratch_prefix(os.getpid()), ignore_cleanup_errors=True) as scratch,
         log.open("wb") as log_stream,
     ):
         process = await asyncio.create_subprocess_exec(
@@ -56,7 +58,7 @@ async def work(
         )
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                process.stdin.write((json.dumps({**job, "scratch": scratch}) + "\n").encode())
+                process.stdin.write((json.dumps({**job, "scratch": scratch, "staging": str(folder)}) + "\n").encode())
                 await process.stdin.drain()
             async for line in process.stdout:
                 last = json.loads(line)
@@ -66,6 +68,20 @@ async def work(
         finally:
             _end_everything(process, run_id)
             await process.wait()
+
+
+def _scratch_prefix(pid: int | str) -> str:
+    return f"elbo-{pid}-"
+
+
+def _sweep_scratch() -> None:
+    """Remove what commands have left that were killed together with their workers."""
+    import psutil
+
+    for folder in Path(tempfile.gettempdir()).glob(_scratch_prefix("*") + "*"):
+        pid = folder.name.split("-")[1]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_everything(process: asyncio.subprocess.Process, run_id: str) -> None:
@@ -100,6 +116,7 @@ def _environment(context: Context, plan: Plan, run_id: str, scratch: str) -> dic
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_RUNTIME_DIR": scratch,
+        "TMPDIR": scratch,  # what the kernel and its launcher put aside goes with the run
         "IPYTHONDIR": str(Path(scratch) / "ipython"),
         "ELBO_ROOT": str(context.project.root.resolve()),
         "ELBO_RUN": json.dumps(about),

@@ -7,16 +7,17 @@ goes wrong, the run that was there before stays as it was, the staging directory
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from elbo.companion.project.errors import DATA, RUN, TERMINATED, CompanionError
 from elbo.companion.project.paths import Project, hold, staging
-from elbo.companion.project.signals import ENDING
+from elbo.companion.project.signals import handled
 from elbo.companion.record.environment import commit
 from elbo.companion.run import accept
 from elbo.companion.run.place import keep_failed, place
@@ -65,22 +66,24 @@ async def _run_all(
     project: Project, plans: list[Plan], jobs: int, display: Display, timeout: int | None, threads: int | None
 ) -> list[Result]:
     places = asyncio.Semaphore(jobs)
-    terminated = _cancel_on_signals()
     state = commit(project.root)
     context = Context(
         project, display, timeout, threads=min(threads, cores()) if threads else _threads(jobs), commit=state
     )
+    terminated: list[int] = []
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_run_one(context, plan, places)) for plan in plans]
+        with handled(_cancelling(terminated)):
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(_run_one(context, plan, places)) for plan in plans]
     except asyncio.CancelledError:
-        if signal.SIGINT in terminated:
-            raise KeyboardInterrupt from None
-        if terminated:
-            raise CompanionError(
-                "terminated: the chapters that were running were stopped, the accepted runs are untouched", TERMINATED
-            ) from None
-        raise
+        if not terminated:
+            raise
+    if terminated[:1] == [signal.SIGINT]:
+        raise KeyboardInterrupt
+    if terminated:
+        raise CompanionError(
+            "terminated: the chapters that were running were stopped, the accepted runs are untouched", TERMINATED
+        )
     return [task.result() for task in tasks]
 
 
@@ -148,24 +151,19 @@ async def _execute(context: Context, plan: Plan, folder: Path) -> float:
     raise CompanionError(said, DATA if last.get("kind") == "no data" else RUN)
 
 
-def _cancel_on_signals() -> list[int]:
-    """On Ctrl-C, SIGTERM or SIGHUP, cancel the current task once; the returned list then holds the signal.
+def _cancelling(came: list[int]) -> Callable[[int, FrameType | None], None]:
+    """A handler of signals that cancels the current task, once, and notes the signals that came.
 
     What is cancelled ends its processes at once, so that a second Ctrl-C has nothing to hasten.
     """
-    came: list[int] = []
-    task = asyncio.current_task()
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
 
-    def stop(number: int) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         came.append(number)
         if len(came) == 1:
-            task.cancel()
+            loop.call_soon_threadsafe(task.cancel)
 
-    with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
-        for number in (signal.SIGINT, *ENDING):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                asyncio.get_running_loop().add_signal_handler(number, stop, number)
-    return came
+    return stop
 
 
 def _threads(jobs: int) -> int:

@@ -2,25 +2,33 @@
 
 The parent (:mod:`elbo.companion.run.runner`) writes one JSON line to standard input::
 
-    {"input": path, "output": path, "parameters": {...}, "timeout": seconds or null, "cwd": path, "scratch": path}
+    {
+        "input": path,
+        "output": path,
+        "parameters": {...},
+        "timeout": seconds or null,
+        "cwd": path,
+        "scratch": path,
+        "staging": path,
+    }
 
 (paths relative to the working directory: papermill takes braces in a path for placeholders) and reads JSON lines from
 standard output: ``{"event": "cell", "cell": k, "line": text}`` before each code cell, and at the end
 ``{"event": "done"}`` or ``{"event": "failed", "kind": ..., ...}``. Standard error is papermill's and the kernel's, and
-goes to a log. Standard input stays open as long as the parent lives: at its end the kernel is killed.
+goes to a log. Standard input stays open as long as the parent lives: at its end the kernel is killed, and both folders
+are removed (:mod:`elbo.companion.project.orphans`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import shutil
 import sys
 import threading
 from typing import Any
 
+from elbo.companion.project.orphans import end_with_parent, standard_input
 from elbo.companion.record.handover import without_data
 
 __all__ = ["main"]
@@ -30,7 +38,8 @@ def main() -> int:
     """Execute the one job on standard input; 0 if every cell ran, 1 if not."""
     commands, events = _take_standard_streams()
     job = json.loads(commands.readline())
-    threading.Thread(target=_die_with_parent, args=(commands, job["scratch"]), daemon=True).start()
+    made = (job["scratch"], job["staging"])
+    threading.Thread(target=end_with_parent, args=(commands, made), daemon=True).start()
 
     def emit(event: str, **fields: Any) -> None:
         events.write(json.dumps({"event": event, **fields}) + "\n")
@@ -109,26 +118,10 @@ def _plain(text: str) -> str:
 
 def _take_standard_streams():
     """Keep standard input and output for the parent; the kernel, which inherits 0 to 2, gets nothing and the log."""
-    commands = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    commands = standard_input()
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
     os.dup2(2, 1)
     return commands, events
-
-
-def _die_with_parent(commands, scratch: str) -> None:
-    """Wait for the end of standard input, the end of the parent; then take the kernel and the scratch files along."""
-    while commands.readline():
-        pass
-    import psutil
-
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
-    shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(1)
 
 
 if __name__ == "__main__":
