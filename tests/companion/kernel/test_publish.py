@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import matplotlib as mpl
 import numpy as np
@@ -13,6 +14,8 @@ from PIL import Image
 
 from elbo.companion.kernel import drawn, excerpt, session
 from elbo.companion.kernel.publish import FigureError, bundle, figure
+from elbo.companion.record import swhid
+from elbo.companion.record.handover import cell_lines
 from elbo.figures import style
 
 DATA = pd.DataFrame({"x": np.arange(5.0), "y": np.arange(5.0) ** 2, "name": list("abcde")})
@@ -163,3 +166,26 @@ def test_the_four_names_of_a_chapter_stay_functions():
 
     for _ in range(2):
         assert all(callable(getattr(companion, name)) for name in companion.__all__)
+
+
+def test_the_record_names_the_cell_only_where_the_text_is_what_ran(run, monkeypatch):
+    """With the first figure of a chapter: its cell as it stands in the text is found, a changed one is not."""
+    from checkout import ROOT
+    from elbo.companion.kernel import publish as module
+
+    monkeypatch.setenv("ELBO_ROOT", str(ROOT))
+    source = (ROOT / "book" / "blei-2017.md").read_text()
+    id = re.search(r'id="(blei-2017-[a-z0-9-]+)"', source)[1]
+    first, last = cell_lines(source, id)
+    body = source.splitlines()[first : last - 1]
+    code = "\n".join(body[next(n for n, text in enumerate(body) if not text.startswith(":") and text.strip()) :])
+    run.chapter = "blei-2017"
+    monkeypatch.setattr(module, "_cell", lambda: (1, code + "\n"))
+    place = module._shown(id, run)
+    assert place == f"book/blei-2017.md#L{first}-L{last}"
+    content = bundle(line(), id=id, caption="How?", alt="A line.", data=DATA, session=run, cell=place)
+    (said,) = json.loads(content["files"]["json"])["swhid"]["content"]
+    assert said.startswith(swhid.content((ROOT / "book" / "blei-2017.md").read_bytes()))
+    assert said.endswith(f";lines={first}-{last}")
+    monkeypatch.setattr(module, "_cell", lambda: (1, code.replace(id, id + "-2")))
+    assert module._shown(id, run) == "" and module._shown("blei-2017-no-such", run) == ""

@@ -8,8 +8,9 @@ from bs4 import BeautifulSoup
 from checkout import ROOT
 from elbo.companion.kernel.publish import _called
 from elbo.companion.pages.figures import book_of, executed
-from elbo.companion.pages.legend import Place, cell_lines, legend
+from elbo.companion.pages.legend import Place, legend
 from elbo.companion.record.citation import Author, Book
+from elbo.companion.record.handover import cell_lines
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ABOUT = {"commit": COMMIT, "dirty": False, "python": "3.11.7", "platform": "Linux x86_64", "packages": {"torch": "2.13.0"}, "cpu": "A CPU",
@@ -43,6 +44,7 @@ def test_what_ran_is_complete():
         "duration": "2.0 h for the whole chapter",
         "commit": COMMIT,
         "source": "book/toy-2013.md, lines 3 to 8; src/elbo/figures/toy_2013.py, lines 10 to 20",
+        "identifiers": f"SWHID: revision swh:1:rev:{COMMIT};origin=https://example.org/code",
         "versions": "Python 3.11.7, torch 2.13.0",
         "lock file": "222222222222…",
         "data": "digits/test 111111111111…",
@@ -58,6 +60,7 @@ def test_source_lines_are_linked_where_the_repository_holds_exactly_them():
     assert facts()["commit"].a["href"] == f"https://example.org/code/commit/{COMMIT}"
     changed = facts(record=RECORD | {"environment": ABOUT | {"dirty": True}})
     assert not changed["source"].a and "not committed" in changed["commit"].get_text()
+    assert changed["identifiers"].get_text() == "SWHID: none of the whole, because of the changes"
     nowhere = facts(book=Book("Toy", BOOK.authors, "0.1.0", "2026-01-02"))
     assert not nowhere["source"].a and not nowhere["commit"].a
 

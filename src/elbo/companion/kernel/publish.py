@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from elbo.companion.kernel import excerpt
 from elbo.companion.kernel.drawn import mismatch
 from elbo.companion.kernel.session import Session, current
-from elbo.companion.record import embedded
-from elbo.companion.record.handover import MIME
+from elbo.companion.project.settings import checkout, home
+from elbo.companion.record import embedded, swhid
+from elbo.companion.record.handover import MIME, cell_lines
 
 __all__ = ["FigureError", "bundle", "figure"]
 
@@ -55,7 +56,9 @@ def figure(fig: Figure, *, id: str, caption: str, alt: str, data: pd.DataFrame) 
 
     session = current()
     _check(fig, id, caption, alt, data, session)
-    content = bundle(fig, id=id, caption=caption, alt=alt, data=data, session=session, source=_called())
+    content = bundle(
+        fig, id=id, caption=caption, alt=alt, data=data, session=session, source=_called(), cell=_shown(id, session)
+    )
     png = content["files"].pop("png")
     shown = {MIME: content, "image/png": png, "text/plain": f"{id}: {alt}"}
     display(shown, metadata={"elbo_figure": id}, raw=True)
@@ -63,13 +66,23 @@ def figure(fig: Figure, *, id: str, caption: str, alt: str, data: pd.DataFrame) 
 
 
 def bundle(
-    fig: Figure, *, id: str, caption: str, alt: str, data: pd.DataFrame, session: Session, source: tuple[str, ...] = ()
+    fig: Figure,
+    *,
+    id: str,
+    caption: str,
+    alt: str,
+    data: pd.DataFrame,
+    session: Session,
+    source: tuple[str, ...] = (),
+    cell: str = "",
 ) -> dict:
     """The figure as one JSON object: its texts, its record and its files (SVG, CSV, JSON as text; PDF, PNG in base64).
 
-    ``source`` says where the functions stand that made the figure, ``("src/elbo/figures/....py#L10-L20", ...)``.
+    ``source`` says where the functions stand that made the figure, ``("src/elbo/figures/....py#L10-L20", ...)``, and ``cell``
+    the same of the cell that shows it; what is known of both goes into the record as identifiers (:mod:`elbo.companion.record.swhid`).
     """
     table = data.to_csv(index=False, lineterminator="\n")
+    environment = session.environment()
     record = {
         "id": id,
         "chapter": session.chapter,
@@ -81,7 +94,8 @@ def bundle(
         "command": session.command(),
         "source": list(source),
         "csv_sha256": hashlib.sha256(table.encode()).hexdigest(),
-        "environment": session.environment(),
+        "environment": environment,
+        "swhid": _identity(environment, source, cell),
     }
     text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False)
     inside = json.dumps(
@@ -121,6 +135,27 @@ def _check(fig: Figure, id: str, caption: str, alt: str, data: pd.DataFrame, ses
         )
     if problem := mismatch(fig, data):
         raise FigureError(f"figure {id}: {problem}")
+
+
+def _identity(environment: dict, source: tuple[str, ...], cell: str) -> dict:
+    """Identifiers of the checkout and the lines; functions count where the package is the one of that checkout."""
+    folder = checkout()
+    functions = source if home() == folder else ()
+    return swhid.identity(folder, environment, [*filter(None, [cell]), *functions])
+
+
+def _shown(id: str, session: Session) -> str:
+    """``book/<key>.md#L10-L20``, the cell of the chapter's text that shows the figure; empty where the text on the disk is not what
+    this kernel has executed."""
+    _, code = _cell()
+    folder = checkout()
+    text = folder and folder / "book" / f"{session.chapter}.md"
+    if not code or not text or not text.is_file():
+        return ""
+    source = text.read_text(encoding="utf-8")
+    lines = cell_lines(source, id)
+    inside = "\n".join(source.splitlines()[lines[0] : lines[1] - 1]) if lines else ""
+    return f"book/{session.chapter}.md#L{lines[0]}-L{lines[1]}" if lines and inside.endswith(code.strip("\n")) else ""
 
 
 def _cell() -> tuple:

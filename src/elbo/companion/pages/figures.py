@@ -21,9 +21,9 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 from elbo.companion.pages.dark import darkened, displayed_size
-from elbo.companion.pages.legend import Place, cell_lines, legend
+from elbo.companion.pages.legend import Place, legend
 from elbo.companion.record import citation
-from elbo.companion.record.handover import FORMATS, MIME, content_of, run_facts
+from elbo.companion.record.handover import FORMATS, MIME, cell_lines, content_of, run_facts
 
 __all__ = ["FigureRenderer", "book_of", "caption_nodes", "executed", "published", "run_of", "setup"]
 

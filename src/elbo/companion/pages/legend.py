@@ -7,14 +7,13 @@ downloaded; ``book/_static/figures.js`` adds the buttons that copy.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
-from elbo.companion.record import citation, words
+from elbo.companion.record import citation, swhid, words
 
-__all__ = ["Place", "cell_lines", "legend"]
+__all__ = ["Place", "legend"]
 
 _FILES = {"svg": "SVG", "pdf": "PDF", "png": "PNG", "csv": "CSV"}
 _CITE = {"text": "Text", "bibtex": "BibTeX", "ris": "RIS"}
@@ -65,18 +64,6 @@ def legend(record: dict, run: dict, place: Place, book: citation.Book | None) ->
     return f'<div class="elbo-figure-legend">{"".join(parts)}</div>'
 
 
-def cell_lines(source: str, id: str) -> tuple[int, int] | None:
-    """First and last line of the code cell of a chapter that publishes the figure ``id``; ``None`` without one."""
-    lines = source.splitlines()
-    wanted = re.compile(rf"""\bid\s*=\s*["']{re.escape(id)}["']""")
-    hit = next((number for number, line in enumerate(lines) if wanted.search(line)), None)
-    if hit is None:
-        return None
-    first = next((n for n in range(hit, -1, -1) if lines[n].startswith("```{code-cell}")), None)
-    last = next((n for n in range(hit, len(lines)) if lines[n].strip() == "```"), None)
-    return None if first is None or last is None else (first + 1, last + 1)
-
-
 def _citations(record: dict, run: dict, place: Place, book: citation.Book) -> str:
     texts = {format: citation.cite(record, book, format, run.get("finished", "")) for format in _CITE}
     files = {"bibtex": "bib", "ris": "ris"}
@@ -111,6 +98,7 @@ def _facts(record: dict, run: dict, place: Place, book: citation.Book | None) ->
         "source",
         "; ".join(_source(lines, about, book) for lines in filter(None, [place.cell, *record.get("source", [])])),
     )
+    yield "identifiers", _identifiers(record, book)
     packages = {"Python": about.get("python"), **about.get("packages", {})}
     yield "versions", escape(", ".join(f"{name} {version}" for name, version in packages.items() if version))
     yield "lock file", _digest(about.get("lock_sha256"))
@@ -141,6 +129,17 @@ def _source(lines: str, about: dict, book: citation.Book | None) -> str:
     if book and book.repository and about.get("commit") and about.get("dirty") is False:
         return f'<a href="{escape(book.repository)}/blob/{escape(about["commit"])}/{escape(lines)}">{shown}</a>'
     return shown
+
+
+def _identifiers(record: dict, book: citation.Book | None) -> str:
+    """The SWHIDs of the record, each with what it names; of a checkout with changes, that the whole has none."""
+    said = swhid.of(record, book.repository if book else "")
+    whole = [("revision", said["revision"]), ("its directory", said["directory"])]
+    shown = [f"{name} <code>{escape(id)}</code>" for name, id in whole if id]
+    if record["environment"].get("dirty"):
+        shown.append("none of the whole, because of the changes")
+    shown += [f"lines <code>{escape(id)}</code>" for id in said["content"]]
+    return f"SWHID: {'; '.join(shown)}" if shown else ""
 
 
 def _digest(sha256: str | None) -> str:

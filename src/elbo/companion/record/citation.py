@@ -6,75 +6,19 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-import yaml
+from elbo.companion.record import swhid, words
+from elbo.companion.record.book import LICENSE, Author, Book, doi_address
 
-from elbo.companion.record import words
-
-__all__ = ["FORMATS", "LICENSE", "Author", "Book", "cite", "cite_all", "question"]
+__all__ = ["FORMATS", "LICENSE", "Author", "Book", "cite", "cite_all", "csl_item", "question"]
 
 FORMATS = ("text", "bibtex", "ris", "csl-json")
-LICENSE = "https://creativecommons.org/licenses/by/4.0/"
-"""Licence of prose and figures, as ``book/LICENSE.txt`` has it (the code is MIT, see ``CITATION.cff``)."""
 
 _TEX = {c: "\\" + c for c in "&%#_{}$"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
 }
-
-
-@dataclass(frozen=True)
-class Author:
-    """An author: a group has a ``name``, a person ``family`` and ``given`` names."""
-
-    name: str = ""
-    family: str = ""
-    given: str = ""
-
-    def __str__(self) -> str:
-        return self.name or ", ".join(filter(None, [self.family, self.given]))
-
-
-@dataclass(frozen=True)
-class Book:
-    """What ``CITATION.cff`` says of the book, and where it is published (``url`` is empty for a local build).
-
-    Attributes:
-        released: date of the version, ``YYYY-MM-DD``.
-        repository: address of the source code, empty where none is configured.
-    """
-
-    title: str
-    authors: tuple[Author, ...]
-    version: str
-    released: str
-    url: str = ""
-    repository: str = ""
-
-    @classmethod
-    def read(cls, folder: Path, url: str = "", repository: str = "") -> Book:
-        """From the ``CITATION.cff`` of a checkout.
-
-        Raises:
-            FileNotFoundError: there is none.
-        """
-        said = yaml.safe_load((folder / "CITATION.cff").read_text(encoding="utf-8"))
-        authors = tuple(
-            Author(a.get("name", ""), a.get("family-names", ""), a.get("given-names", "")) for a in said["authors"]
-        )
-        code = repository or said.get("repository-code", "")
-        return cls(said["title"], authors, str(said["version"]), str(said["date-released"]), url, code.rstrip("/"))
-
-    def page(self, docname: str) -> str:
-        """Permanent address of a page (``book/blei-2017``), empty where the book has none."""
-        return f"{self.url.rstrip('/')}/{docname}.html" if self.url else ""
-
-    def address(self, record: dict) -> str:
-        """Permanent address of a figure, empty where the book has none."""
-        page = self.page(f"book/{record['chapter']}")
-        return page and f"{page}#{record['id']}"
 
 
 def cite(record: dict, book: Book, format: str = "text", published: str = "") -> str:
@@ -94,6 +38,11 @@ def cite(record: dict, book: Book, format: str = "text", published: str = "") ->
         raise ValueError(f"there is no citation format {format!r}; choose one of {', '.join(FORMATS)}")
     about = _Citation.of(record, book, (published or book.released)[:10])
     return {"text": _text, "bibtex": _bibtex, "ris": _ris, "csl-json": lambda a: _json(_csl(a))}[format](about)
+
+
+def csl_item(record: dict, book: Book, published: str = "") -> dict:
+    """The citation of a figure as one item of CSL-JSON, for a processor of citation styles."""
+    return _csl(_Citation.of(record, book, (published or book.released)[:10]))
 
 
 def cite_all(figures: Iterable[tuple[dict, str]], book: Book, format: str) -> str:
@@ -120,19 +69,36 @@ class _Citation:
     book: str
     version: str
     note: str
+    swhid: str
+    doi: str
     address: str
 
     @classmethod
     def of(cls, record: dict, book: Book, date: str) -> _Citation:
         note = f"commit {words.commit(record['environment'])}"
         title = _line(f"Figure {record['id']}: {question(record['caption'])}")
-        return cls(record["id"], book.authors, date, title, _line(book.title), book.version, note, book.address(record))
+        identity = _line(swhid.cited(record, book.repository))
+        return cls(
+            record["id"],
+            book.authors,
+            date,
+            title,
+            _line(book.title),
+            book.version,
+            note,
+            identity,
+            book.doi,
+            book.address(record),
+        )
 
 
 def _text(about: _Citation) -> str:
     authors = "; ".join(map(str, about.authors))
     where = f"In: {about.book}, version {about.version}, {about.note}."
-    return " ".join(filter(None, [f"{authors} ({about.date[:4]}).", about.title, where, about.address]))
+    doi = about.doi and doi_address(about.doi)
+    return " ".join(
+        filter(None, [f"{authors} ({about.date[:4]}).", about.title, where, doi, about.address, about.swhid])
+    )
 
 
 def _bibtex(about: _Citation) -> str:
@@ -145,7 +111,9 @@ def _bibtex(about: _Citation) -> str:
         "year": about.date[:4],
         "date": about.date,
         "note": about.note,
+        "doi": about.doi,
         "url": about.address,
+        "swhid": _tex(about.swhid),
     }
     body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
     return f"@misc{{{about.id},\n{body}\n}}"
@@ -154,7 +122,8 @@ def _bibtex(about: _Citation) -> str:
 def _ris(about: _Citation) -> str:
     lines = [("TY", "FIGURE"), ("ID", about.id), *(("AU", str(author)) for author in about.authors),
              ("PY", about.date[:4]), ("DA", about.date.replace("-", "/")), ("TI", about.title), ("T2", about.book),
-             ("ET", about.version), ("N1", about.note), ("UR", about.address)]  # fmt: skip
+             ("ET", about.version), ("N1", about.note), ("N1", about.swhid),
+             ("DO", about.doi), ("UR", about.address)]  # fmt: skip
     return "\n".join(f"{tag}  - {value}" for tag, value in lines if value) + "\nER  - "
 
 
@@ -169,7 +138,9 @@ def _csl(about: _Citation) -> dict:
         "container-title": about.book,
         "version": about.version,
         "note": about.note,
+        "DOI": about.doi,
         "URL": about.address,
+        "custom": {"swhid": about.swhid} if about.swhid else None,
     }
     return {name: value for name, value in item.items() if value}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = [
     "FORMATS",
     "MIME",
     "NO_DATA",
+    "cell_lines",
     "content_of",
     "figures_in",
     "published_figures",
@@ -73,6 +75,18 @@ def published_figures(project: Project, profile: str) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def cell_lines(source: str, id: str) -> tuple[int, int] | None:
+    """First and last line of the code cell of a chapter that publishes the figure ``id``; ``None`` without one."""
+    lines = source.splitlines()
+    wanted = re.compile(rf"""\bid\s*=\s*["']{re.escape(id)}["']""")
+    hit = next((number for number, line in enumerate(lines) if wanted.search(line)), None)
+    if hit is None:
+        return None
+    first = next((n for n in range(hit, -1, -1) if lines[n].startswith("```{code-cell}")), None)
+    last = next((n for n in range(hit, len(lines)) if lines[n].strip() == "```"), None)
+    return None if first is None or last is None else (first + 1, last + 1)
 
 
 def run_facts(path: Path) -> dict[str, Any]:
