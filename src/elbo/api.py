@@ -14,8 +14,12 @@ __all__ = ["ALGORITHMS", "MODULES", "public"]
 ALGORITHMS = (
     "elbo.inference.advi",
     "elbo.inference.aevb",
+    "elbo.inference.beta_tcvae",
+    "elbo.inference.capacity",
     "elbo.inference.cavi",
     "elbo.inference.ep",
+    "elbo.inference.factorvae",
+    "elbo.inference.free_bits",
     "elbo.inference.full_vb",
     "elbo.inference.gibbs",
     "elbo.inference.hmc",

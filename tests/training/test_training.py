@@ -272,7 +272,7 @@ def test_wrong_arguments_are_refused(data):
         training.make_optimiser("sgd")
     with pytest.raises(ValueError, match="learning_rate must be positive"):
         training.make_optimiser("adam", [0.1, 0.0])
-    with pytest.raises(ValueError, match="'normal' or 'uniform'"):
+    with pytest.raises(ValueError, match="'normal', 'uniform' or 'steps'"):
         Noise("cauchy", (1,))
 
 

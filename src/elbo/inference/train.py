@@ -167,6 +167,10 @@ class Plan:
         found = {"eps": Noise("normal", (*draws, batch, self.model.latent_dim), self.latent_dims)}
         return found | ({"uniform": Noise("uniform", (batch, self.model.data_dim))} if self.fresh else {})
 
+    def updates(self, samples: int) -> int:
+        """The number of steps that see so many samples."""
+        return math.ceil(samples / self.how.batch_size)
+
     def start(self) -> Params:
         """Starting values of the stack, ``(members, ...)`` each."""
         return stack.start(self.model, self.members, self.how.init_scale, self.data[:1])

@@ -32,19 +32,20 @@ class Noise:
     """What one model needs at one step.
 
     Attributes:
-        kind: ``"normal"``, standard, or ``"uniform"`` on [0, 1).
+        kind: ``"normal"``, standard, or ``"uniform"`` on [0, 1); ``"steps"`` is no noise: the number of steps taken
+            before this one, for what changes as training goes on.
         shape: of one step, for example ``(batch, latent_dim)``.
         widths: how much of the last axis each member draws; the rest stays zero. So a member with fewer latents than
             the stack has sees the noise that it would see alone. ``None``: all of it.
     """
 
-    kind: Literal["normal", "uniform"]
+    kind: Literal["normal", "uniform", "steps"]
     shape: tuple[int, ...]
     widths: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ("normal", "uniform"):
-            raise ValueError(f"noise must be 'normal' or 'uniform', got {self.kind!r}")
+        if self.kind not in ("normal", "uniform", "steps"):
+            raise ValueError(f"noise must be 'normal', 'uniform' or 'steps', got {self.kind!r}")
 
     def draw(self, out: Tensor, member: int, generator: torch.Generator) -> None:
         """Fill ``out``, ``(steps, *shape)`` and contiguous, for one member."""
@@ -82,7 +83,12 @@ class Block:
             generator = keyed_generator(self.device, seed, "block", number)
             self.index[member].random_(self.count, generator=generator)
             for name, noise in self.spec.items():
-                noise.draw(self.noise[name][member], member, generator)
+                out = self.noise[name][member]
+                if noise.kind == "steps":
+                    taken = torch.arange(number * len(out), (number + 1) * len(out), device=self.device)
+                    out.copy_(taken.view(-1, *[1] * len(noise.shape)).expand_as(out))
+                else:
+                    noise.draw(out, member, generator)
 
     def at(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Indices ``(members, batch)`` and noise ``(members, ...)`` of one step of the block."""

@@ -3,12 +3,12 @@ r"""How many latents are used: the divergence of each from its prior, and the ac
 from __future__ import annotations
 
 import pandas as pd
-import torch
 from torch import Tensor
 
 from elbo.data import load
 from elbo.experiments.kingma_welling_2013.training import schedule
 from elbo.inference.aevb import Trained, aevb
+from elbo.inference.free_bits import latent_kl
 from elbo.models.vae import VAE, Params
 
 __all__ = ["ACTIVE", "divergences", "latent_use", "train_measured", "use_of_latents"]
@@ -27,7 +27,7 @@ def divergences(model: VAE, params: Params, images: Tensor) -> tuple[Tensor, Ten
         both; the variance alone misses one that every image shifts alike.
     """
     mean, log_var = model.encode(params, images)
-    each = 0.5 * (torch.expm1(log_var) - log_var + mean.square())  # (images, latent)
+    each = latent_kl(mean, log_var)  # (images, latent)
     return each.mean(0), mean.var(0)
 
 
