@@ -122,7 +122,7 @@ def test_one_surgery_one_cavi_one_aevb(allowed):
 
 def test_the_version_costs_no_torch(allowed):
     done = run("print(elbo.__version__, 'torch' in sys.modules, 'numpy' in sys.modules)", allowed)
-    assert done.stdout.split() == [PROJECT["version"], "False", "False"], done.stderr
+    assert done.stdout.split() == [metadata.version(PROJECT["name"]), "False", "False"], done.stderr
 
 
 def test_the_command_says_what_to_install(allowed):

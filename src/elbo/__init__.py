@@ -15,7 +15,14 @@ __all__ = ["__version__"]
 
 
 def __getattr__(name: str) -> str:
-    """``__version__``, from the metadata of the installed package, when it is asked for."""
+    """``__version__``, from the metadata of the installed package, when it is asked for.
+
+    ``0.2.0`` is a release, ``0.2.1.dev12+g0123456789`` twelve commits after it, with the commit; ``0+unknown`` is a
+    package that nobody has installed.
+    """
     if name == "__version__":
-        return _metadata.version("carving-the-elbo")
+        try:
+            return _metadata.version("carving-the-elbo")
+        except _metadata.PackageNotFoundError:
+            return "0+unknown"
     raise AttributeError(f"module 'elbo' has no attribute {name!r}")

@@ -23,6 +23,7 @@ from pathlib import Path
 import pandas as pd
 
 from elbo import ledger
+from elbo.companion.project import settings
 from elbo.companion.project.settings import PACKAGE, data_folder
 from elbo.reference import parts
 
@@ -37,6 +38,7 @@ __all__ = [
     "make_parts",
     "parts_folder",
     "record",
+    "require_checkout",
     "scratch",
     "sweeps",
     "tables",
@@ -77,7 +79,7 @@ def scratch(chapter: str, name: str) -> Path:
     So that a command that was stopped goes on where it was. Nothing removes these files but ``make clean``; a
     checkpoint of another run (other settings) is refused by whoever reads it.
     """
-    folder = directory().parents[1] / "_build" / "reference" / chapter
+    folder = _build() / "reference" / chapter
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{name}.ckpt"
 
@@ -129,6 +131,7 @@ def make(chapter: str, name: str) -> Path:
     known = tables(chapter)
     if name not in known:
         raise ReferenceError(f"{chapter} has no reference table {name!r}; {_near(name, known)}")
+    require_checkout()
     checkout = _checkout()
     start = time.perf_counter()
     table = known[name]()
@@ -138,7 +141,25 @@ def make(chapter: str, name: str) -> Path:
 
 def parts_folder(chapter: str, name: str) -> Path:
     """Where the parts of a table are kept until it is gathered, ``_build/parts/<chapter>/<name>``."""
-    return directory().parents[1] / "_build" / "parts" / chapter / name
+    return _build() / "parts" / chapter / name
+
+
+def _build() -> Path:
+    """Where what is not finished is kept."""
+    return settings.build_folder(directory().parents[1])
+
+
+def require_checkout() -> None:
+    """Tables are measured into a checkout.
+
+    Raises:
+        ReferenceError: the book is the one that an installed package carries.
+    """
+    if settings.is_packaged(directory().parents[1]):
+        raise ReferenceError(
+            "reference tables are measured into a checkout, and this book came with the installed package; "
+            "clone the repository, or give its path in ELBO_ROOT"
+        )
 
 
 def make_parts(chapter: str, name: str, keys: Sequence[str], device: str = "cpu") -> list[Path]:
@@ -155,6 +176,7 @@ def make_parts(chapter: str, name: str, keys: Sequence[str], device: str = "cpu"
     for key in keys:
         if key not in found:
             raise ReferenceError(f"{chapter} {name} has no part {key!r}; {_near(key, found)}")
+    require_checkout()
     stack = [found[key] for key in keys]
     if len(sweep.stacks(stack, len(stack))) != 1:
         raise ReferenceError(f"parts of one stack must have {', '.join(sweep.alike)} in common; got {'; '.join(keys)}")
@@ -174,6 +196,7 @@ def gather(chapter: str, name: str) -> Path:
         ReferenceError: no such table.
         elbo.reference.parts.PartError: no part is there, or one is damaged.
     """
+    require_checkout()
     sweep = _sweep(chapter, name)
     table, records = parts.gather(sweep, parts_folder(chapter, name))
     kept = ("part", "rows", "sha256", "seconds", "finished", "commit", "dirty", "device", "cpu", "gpu", "threads")

@@ -62,6 +62,7 @@ def gather(folder: Path) -> list[str]:
 
 
 def _tables(tables: Sequence[Table], device: str, options: dict) -> list[str]:
+    reference.require_checkout()
     said = []
     jobs = table_jobs(tables, device, STACK if device == "cuda" else 1)
     for table in tables:

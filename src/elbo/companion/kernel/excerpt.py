@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from elbo.companion.project.settings import PACKAGE, home
+from elbo.companion.project.settings import PACKAGE
 
 __all__ = ["source", "text"]
 
@@ -35,8 +35,8 @@ def text(function: Callable, *, docstring: bool = False) -> tuple[str, str]:
     if not docstring:
         code = _without_docstring(code)
     path = Path(inspect.getsourcefile(inspect.unwrap(function)))
-    base = home() or PACKAGE.parent
-    shown = path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
+    base = PACKAGE.parent
+    shown = f"src/{path.relative_to(base).as_posix()}" if path.is_relative_to(base) else path.name
     return code, f"{shown}, lines {first} to {first + len(lines) - 1}"
 
 

@@ -22,7 +22,6 @@ import yaml
 
 from elbo.companion.pages.equations import RESULTS
 from elbo.companion.pages.parameters import show_parameters
-from elbo.companion.project import settings
 from elbo.companion.project.errors import BUILD, TERMINATED, CompanionError
 from elbo.companion.project.paths import Project, hold, replace_directory, staging
 from elbo.companion.project.signals import Terminated, ended_by_signals
@@ -54,7 +53,7 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
             state = {
                 "profile": profile,
                 "source": fingerprint.directory_digest(source),
-                "package": fingerprint.directory_digest(settings.PACKAGE),
+                "package": fingerprint.package_digest(),
                 "reference": fingerprint.directory_digest(project.root / "data" / "reference"),
                 "lock": fingerprint.lock_digest(project.root),
             }
@@ -161,7 +160,7 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command,
-            cwd=project.root,
+            cwd=source,
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=subprocess.STDOUT,

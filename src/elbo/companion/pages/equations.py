@@ -13,7 +13,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from elbo.companion.project import settings
 from elbo.companion.project.chapters import pages
 from elbo.companion.project.paths import Project
 from elbo.companion.record import fingerprint
@@ -96,7 +95,7 @@ def results(path: Path, tests: Path) -> Results:
     """The outcomes in ``path`` that belong to the installed package and to the tests as they are now; none without the file."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        package = fingerprint.directory_digest(settings.PACKAGE)
+        package = fingerprint.package_digest()
         digests = {
             f"tests/{file.relative_to(tests).as_posix()}": fingerprint.file_digest(file)
             for file in tests.rglob("test_*.py")

@@ -20,7 +20,7 @@ __all__ = ["Project", "find_project", "given_path", "hold", "replace_directory",
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout: ``_config.yml``, ``_toc.yml`` and ``book/``; everything that is made goes under ``_build/``, or ``made``.
+    """A book: ``_config.yml``, ``_toc.yml`` and ``book/``; everything that is made goes under ``_build/``, or ``made``.
 
     ``data_files`` names, for every data set that is fetched, its files below ``ELBO_DATA``.
     """
@@ -35,7 +35,7 @@ class Project:
 
     @property
     def build(self) -> Path:
-        return self.made or self.root / "_build"
+        return self.made or settings.build_folder(self.root)
 
     @property
     def html(self) -> Path:
@@ -71,7 +71,10 @@ class Project:
 
 
 def find_project(root: str | Path | None = None, data_files: Mapping[str, tuple[str, ...]] | None = None) -> Project:
-    """The project at ``root``, else at ``ELBO_ROOT``, else upward from the working directory, else of this checkout.
+    """The project at ``root``, else at ``ELBO_ROOT``, else upward from the working directory, else of this package.
+
+    A package that is installed from a checkout has that; one that is not carries its book with it (read-only: what is made
+    from it goes to ``_build`` in the working directory).
 
     Raises:
         CompanionError: there is none.
@@ -86,7 +89,7 @@ def find_project(root: str | Path | None = None, data_files: Mapping[str, tuple[
             )
         return Project(folder, data_files=data_files or {})
     here = Path.cwd().resolve()
-    for folder in (here, *here.parents, settings.home()):
+    for folder in (here, *here.parents, settings.home(), settings.packaged()):
         if folder and settings.is_checkout(folder):
             return Project(folder, data_files=data_files or {})
     raise CompanionError("there is no book here: change into the checkout, or give its path in --root or ELBO_ROOT")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from elbo.companion.project import settings
 from elbo.companion.project.errors import CompanionError
 from elbo.companion.project.paths import Project
 
@@ -41,6 +42,11 @@ def new_chapter(project: Project, key: str, title: str = "", paper: str = "") ->
     Raises:
         CompanionError: the key is malformed or taken, or a file has not the place where an entry belongs.
     """
+    if settings.is_packaged(project.root):
+        raise CompanionError(
+            "a chapter is written into a checkout, and this book came with the installed package; "
+            "clone the repository and change into it, or give its path in --root or ELBO_ROOT"
+        )
     if not _KEY.fullmatch(key):
         raise CompanionError(f"a chapter is called <author>-<year> in lower case, rezende-2014, not {key!r}")
     paper = paper or " ".join([*(word.capitalize() for word in key.split("-")[:-1]), f"({key.split('-')[-1]})"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -14,8 +15,10 @@ from typing import Any
 from elbo import ledger
 from elbo.companion.project.settings import checkout
 
-__all__ = ["PACKAGES", "commit", "environment", "lock_digest", "versions"]
+__all__ = ["ARCHIVED", "PACKAGES", "commit", "environment", "lock_digest", "versions"]
 
+ARCHIVED = ".git_archival.txt"
+"""The file in which git, on making an archive, and the build of a wheel write the commit down."""
 PACKAGES = (
     "torch",
     "torchvision",
@@ -32,10 +35,16 @@ PACKAGES = (
 
 
 def commit(folder: Path | None = None) -> dict[str, str | bool | None]:
-    """``{"commit": sha or None, "dirty": True if tracked files differ from it}`` of a checkout."""
+    """``{"commit": sha or None, "dirty": True if tracked files differ from it}`` of a book.
+
+    A packaged book and an unpacked archive have no git: :data:`ARCHIVED` says what they were made of, and counts before the
+    git of a repository that they happen to lie in. Whether an archive's files were changed afterwards is not known (``None``).
+    """
     folder = folder or checkout()
     if folder is None:
         return {"commit": None, "dirty": None}
+    if (written := _written_down(folder / ARCHIVED)) is not None:
+        return written
     sha = _git(folder, "rev-parse", "HEAD")
     changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {"commit": sha or None, "dirty": None if changed is None else bool(changed)}
@@ -83,6 +92,19 @@ def versions() -> dict[str, str | None]:
         except metadata.PackageNotFoundError:
             found[name] = None
     return found
+
+
+def _written_down(path: Path) -> dict[str, str | bool | None] | None:
+    """What :data:`ARCHIVED` says; ``None`` where there is none or git has not filled it in, as in a checkout."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    said = dict(re.findall(r"^([a-z-]+): *(.*)$", text, re.MULTILINE))
+    if "$Format" in said.get("node", "$Format"):
+        return None
+    sha = said["node"] if re.fullmatch(r"[0-9a-f]{40}", said["node"]) else None
+    return {"commit": sha, "dirty": {"true": True, "false": False}.get(said.get("dirty"))}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -26,6 +26,7 @@ __all__ = [
     "directory_digest",
     "file_digest",
     "inputs",
+    "package_digest",
 ]
 
 
@@ -41,7 +42,7 @@ def inputs(project: Project, chapter: Chapter, profile: str, parameters: dict[st
         "chapter": hashlib.sha256(chapter.source.encode()).hexdigest(),
         "parameters": parameters,
         "profile": profile,
-        "package": directory_digest(settings.PACKAGE),
+        "package": package_digest(),
         "reference": directory_digest(project.root / "data" / "reference" / chapter.key),
         "lock": lock_digest(project.root),
         "python": platform.python_version(),
@@ -65,13 +66,23 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def directory_digest(folder: Path) -> str | None:
-    """sha256 over names and contents of a directory's files, hidden ones and caches left out; ``None`` without one."""
+def package_digest() -> str:
+    """:func:`directory_digest` of the package ``elbo`` without the book that an installed one carries."""
+    return directory_digest(settings.PACKAGE, without=settings.PACKAGED.name)
+
+
+def directory_digest(folder: Path, without: str | None = None) -> str | None:
+    """sha256 over names and contents of a directory's files, hidden ones and caches left out; ``None`` without one.
+
+    ``without`` names an entry of the directory that does not count.
+    """
     if not folder.is_dir():
         return None
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
+        if name.parts[0] == without:
+            continue
         if path.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in name.parts):
             total.update(name.as_posix().encode() + b"\0")
             total.update(hashlib.sha256(path.read_bytes()).digest())

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from elbo.companion.project import settings
 from elbo.companion.project.paths import Project
 from elbo.companion.record.embedded import Record, plain
 from elbo.companion.record.environment import environment
@@ -97,6 +98,8 @@ def _changed_files(project: Project, found: Record, key: str) -> str:
     commit = found.environment.get("commit")
     if not is_sha(commit):
         return ""
+    if settings.is_packaged(project.root):
+        return " (an installed package does not know what differs between them: a clone does)"
     paths = ("src/elbo", f"book/{key}.md", "data", "requirements.lock")
     try:
         done = subprocess.run(
