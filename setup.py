@@ -1,9 +1,9 @@
 """What pyproject.toml cannot say: the version, from git and ``CITATION.cff``, and the book that a wheel carries.
 
 A wheel holds the whole book in ``elbo/_book``: chapters, pages, profiles, claims, reference tables, what was read off
-the papers, the tests that the pages quote, the lock file, and ``.git_archival.txt`` with the commit that it was built
-from. A source distribution holds what such a wheel is built from. An editable install needs none of it: there the
-checkout is the book.
+the papers, the tests that the pages quote, the lock file, and two files that stand for git: ``.git_archival.txt`` with
+the commit that it was built from, ``.git_tree.txt`` with what that commit holds. A source distribution holds what such
+a wheel is built from. An editable install needs none of it: there the checkout is the book.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from setuptools.command.sdist import sdist
 ROOT = Path(__file__).resolve().parent
 BOOK = Path("elbo", "_book")
 COMMIT = ".git_archival.txt"
+TREE = ".git_tree.txt"
 FILES = ("_config.yml", "_toc.yml", "CITATION.cff", "LICENSE", "README.md", "requirements.lock")
 FOLDERS = ("book", "data")
 
@@ -48,6 +49,20 @@ def commit() -> str:
     node, date = (_git("log", "-1", f"--format={one}") for one in ("%H", "%cI"))
     changed = bool(_git("status", "--porcelain", "--untracked-files=no"))
     return f"node: {node}\nnode-date: {date}\ndirty: {str(changed).lower()}\n"
+
+
+def tree() -> str:
+    """The content of :data:`TREE`: git's name of the commit's tree, then of each of its files that a wheel can hold."""
+    if not (ROOT / ".git").exists():
+        given = ROOT / TREE
+        return given.read_text(encoding="utf-8") if given.is_file() else ""
+    listed = _git("ls-tree", "-r", "--full-tree", "HEAD", "--", "src/elbo", *FILES, *FOLDERS, "tests")
+    return f"tree {_git('rev-parse', 'HEAD^{tree}')}\n{listed}\n"
+
+
+def written() -> dict[str, str]:
+    """The two files that stand for git where there is none, by name."""
+    return {COMMIT: commit(), TREE: tree()}
 
 
 def _git(*words: str) -> str:
@@ -97,10 +112,12 @@ class BuildPy(build_py):
             target = Path(self.build_lib, BOOK, name)
             self.mkpath(str(target.parent))
             self.copy_file(str(ROOT / name), str(target))
-        Path(self.build_lib, BOOK, COMMIT).write_text(commit(), encoding="utf-8")
+        for name, text in written().items():
+            Path(self.build_lib, BOOK, name).write_text(text, encoding="utf-8")
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
-        own = [] if self.editable_mode else [str(Path(self.build_lib, BOOK, name)) for name in [*book_files(), COMMIT]]
+        names = [] if self.editable_mode else [*book_files(), COMMIT, TREE]
+        own = (str(Path(self.build_lib, BOOK, name)) for name in names)
         return [*super().get_outputs(include_bytecode), *own]
 
 
@@ -113,9 +130,10 @@ class Sdist(sdist):
 
     def make_release_tree(self, base_dir: str, files: list[str]) -> None:
         super().make_release_tree(base_dir, files)
-        target = Path(base_dir) / COMMIT
-        target.unlink(missing_ok=True)  # it may be a hard link to the checkout's
-        target.write_text(commit(), encoding="utf-8")
+        for name, text in written().items():
+            target = Path(base_dir) / name
+            target.unlink(missing_ok=True)  # it may be a hard link to the checkout's
+            target.write_text(text, encoding="utf-8")
 
 
 def numbered() -> dict:

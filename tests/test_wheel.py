@@ -25,11 +25,9 @@ from checkout import ROOT
 from elbo.companion.project import settings
 from elbo.companion.project.chapters import read_chapter
 from elbo.companion.project.paths import Project
-from elbo.companion.project.profiles import load_profile
 from elbo.companion.record import fingerprint
 from elbo.companion.record.environment import commit
 from elbo.companion.record.handover import content_of, figures_in
-from elbo.companion.run.plans import make_plans
 
 CHAPTER = "hoffman-johnson-2016"
 FIGURE = "hoffman-johnson-2016-surgery-table"
@@ -49,6 +47,7 @@ class Installed:
             for name, value in os.environ.items()
             if name not in ("PYTHONPATH", "VIRTUAL_ENV", "ELBO_ROOT", "PYTHONHOME")
         }
+        self.state = commit(ROOT)
         build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", self.made, ROOT]
         self.call(build)  # the wheel from the source distribution
         self.call([sys.executable, "-m", "venv", "--without-pip", folder / "env"])
@@ -131,7 +130,7 @@ def test_the_package_has_the_digest_of_the_checkouts(installed):
 
 
 def test_the_wheel_knows_its_commit_and_its_lock(installed):
-    assert installed.ask("commit()") == commit(ROOT)
+    assert installed.ask("commit()") == installed.state
     assert installed.ask("lock_digest()") == hashlib.sha256((ROOT / "requirements.lock").read_bytes()).hexdigest()
     book = Path(installed.ask("str(settings.packaged())"))
     assert book.is_relative_to(installed.python.parents[1]) and installed.ask("str(settings.checkout())") == str(book)
@@ -147,7 +146,7 @@ def test_the_version_is_the_citations(installed):
     if found.is_devrelease:
         *rest, patch = Version(said).release
         assert found.release == (*rest, patch + 1)
-        assert commit(ROOT)["commit"] is None or commit(ROOT)["commit"].startswith(found.local.split(".")[0][1:])
+        assert installed.state["commit"] is None or installed.state["commit"].startswith(found.local.split(".")[0][1:])
     else:
         assert str(found) == said
 
@@ -176,16 +175,17 @@ def test_an_empty_folder_and_no_run_yet(installed):
 def test_a_run_a_citation_and_the_figure_again(installed):
     assert "done in" in installed.elbo("run", CHAPTER, "--profile", "smoke").stderr
     run = json.loads((installed.empty / "_build" / "runs" / "smoke" / CHAPTER / "run.json").read_text())
-    assert {name: run[name] for name in ("commit", "dirty")} == commit(ROOT)
+    assert {name: run[name] for name in ("commit", "dirty")} == installed.state
     assert run["lock_sha256"] == fingerprint.lock_digest(ROOT)
-    project = Project(ROOT)
-    (plan,) = make_plans(project, [read_chapter(project, CHAPTER)], load_profile(project, "smoke"))
-    assert run["inputs"]["package"] == plan.inputs["package"] and run["inputs"]["chapter"] == plan.inputs["chapter"]
     shown = installed.elbo("cite", FIGURE, "--profile", "smoke").stdout
     assert f"Figure {FIGURE}" in shown and run["commit"][:12] in shown
     figures = json.loads(installed.elbo("figures", "--profile", "smoke", "--json").stdout)
     (record,) = (row["record"] for row in figures if row["id"] == FIGURE)
-    assert record["environment"]["commit"] == run["commit"]
+    assert record["environment"]["commit"] == run["commit"] and record["environment"]["reference"]
+    if installed.state["dirty"] is False:
+        assert record["swhid"]["revision"] == f"swh:1:rev:{run['commit']}" and record["swhid"]["directory"]
+        assert all(f"anchor={record['swhid']['revision']}" in one for one in record["swhid"]["content"])
+    assert any("path=/src/elbo/" in one for one in record["swhid"]["content"]) or installed.state["dirty"]
     notebook = json.loads((installed.empty / "_build" / "runs" / "smoke" / CHAPTER / f"{CHAPTER}.ipynb").read_text())
     (files,) = (figure["files"] for figure in figures_in(notebook) if figure["id"] == FIGURE)
     (installed.empty / "downloaded.png").write_bytes(content_of("png", files["png"]))

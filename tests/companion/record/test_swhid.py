@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from elbo.companion.project import settings
 from elbo.companion.record import citation, swhid
 from elbo.companion.record.environment import commit
 
@@ -95,3 +96,25 @@ def test_the_citation_names_the_lines_and_the_repository_where_it_is_known(check
         assert said["content"][0].replace("%", r"\%" if format == "bibtex" else "%") in citation.cite(
             about, book, format
         )
+
+
+def test_a_packaged_book_has_the_identifiers_of_its_checkout(checkout, tmp_path, monkeypatch):
+    """Modules around the book, no git: what the commit holds was written down when the wheel was built."""
+    asked = [PLACE, "README.md#L1-L1"]
+    state, said = commit(checkout), swhid.identity(checkout, commit(checkout), asked)
+    book = tmp_path / "site-packages" / "elbo" / "_book"
+    book.mkdir(parents=True)
+    (book.parent / "draw;100%.py").write_bytes(TEXT)
+    (book / "README.md").write_text("read\n")
+    tree, listed = (
+        git(checkout, "rev-parse", "HEAD^{tree}"),
+        git(checkout, "-c", "core.quotePath=off", "ls-tree", "-r", "HEAD"),
+    )
+    (book / swhid.LISTED).write_bytes(b"tree " + tree + b"\n" + listed + b"\n")
+    monkeypatch.setattr(settings, "PACKAGE", book.parent)
+    monkeypatch.setattr(settings, "PACKAGED", book)
+    assert swhid.identity(book, state, asked) == said and len(said["content"]) == 2
+    (book.parent / "draw;100%.py").write_bytes(TEXT + b"# edited where it is installed\n")
+    assert "anchor" not in swhid.identity(book, state, asked)["content"][0]
+    (book / swhid.LISTED).unlink()  # the repository around it, if there is one, is not asked
+    assert swhid.identity(book, state, asked)["directory"] is None

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from elbo.companion.kernel import excerpt
 from elbo.companion.kernel.drawn import mismatch
 from elbo.companion.kernel.session import Session, current
-from elbo.companion.project.settings import checkout, home
+from elbo.companion.project.settings import checkout, home, packaged
 from elbo.companion.record import embedded, swhid
 from elbo.companion.record.handover import MIME, cell_lines
 
@@ -140,7 +140,7 @@ def _check(fig: Figure, id: str, caption: str, alt: str, data: pd.DataFrame, ses
 def _identity(environment: dict, source: tuple[str, ...], cell: str) -> dict:
     """Identifiers of the checkout and the lines; functions count where the package is the one of that checkout."""
     folder = checkout()
-    functions = source if home() == folder else ()
+    functions = source if (home() or packaged()) == folder else ()
     return swhid.identity(folder, environment, [*filter(None, [cell]), *functions])
 
 

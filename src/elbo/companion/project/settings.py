@@ -18,6 +18,7 @@ __all__ = [
     "is_checkout",
     "is_packaged",
     "packaged",
+    "source_file",
 ]
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -48,6 +49,12 @@ def checkout() -> Path | None:
     given = os.environ.get("ELBO_ROOT")
     folder = Path(given).expanduser().resolve() if given else None
     return folder if folder and is_checkout(folder) else home() or packaged()
+
+
+def source_file(root: Path, name: str) -> Path:
+    """A file by its place in the checkout, ``src/elbo/....py``; of a packaged book the modules lie around it."""
+    inside = name.removeprefix("src/elbo/")
+    return PACKAGE / inside if is_packaged(root) and inside != name else root / name
 
 
 def build_folder(root: Path) -> Path:

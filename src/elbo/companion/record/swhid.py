@@ -17,8 +17,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cited", "content", "identity", "of"]
+from elbo.companion.project.settings import is_packaged, source_file
 
+__all__ = ["LISTED", "cited", "content", "identity", "of"]
+
+LISTED = ".git_tree.txt"
+"""The file in which the build of a wheel writes down what its commit holds, since a packaged book has no git."""
 _CORE = re.compile(r"swh:1:(rev|dir|cnt):[0-9a-f]{40}")
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 
@@ -44,9 +48,10 @@ def identity(folder: Path | None, about: dict[str, Any], places: Iterable[str]) 
     sha = about.get("commit")
     clean = about.get("dirty") is False and bool(sha) and bool(_SHA1.fullmatch(str(sha)))
     revision = f"swh:1:rev:{sha}" if clean else None
-    tree = _git(folder, "rev-parse", f"{sha}^{{tree}}") if folder and clean else None
-    files = dict.fromkeys(place.partition("#L")[0] for place in places)
-    found = {name: (folder / name).read_bytes() for name in files if folder and (folder / name).is_file()}
+    tree = _tree(folder, str(sha)) if folder and clean else None
+    names = dict.fromkeys(place.partition("#L")[0] for place in places)
+    files = {name: source_file(folder, name) for name in names if folder}
+    found = {name: path.read_bytes() for name, path in files.items() if path.is_file()}
     held = _held(folder, str(sha), list(found)) if folder and clean and found else set()
     contents = []
     for place in places:
@@ -103,9 +108,27 @@ def _escaped(text: str) -> str:
 
 def _held(folder: Path, commit: str, names: list[str]) -> set[tuple[str, str]]:
     """``(name, SHA-1)`` of those files that a commit holds."""
-    listed = _git(folder, "ls-tree", "-r", "-z", "--full-tree", commit, "--", *names) or ""
-    rows = [line.partition("\t") for line in listed.split("\0") if line]
-    return {(name, about.split()[2]) for about, _, name in rows}
+    if (written := _written_down(folder)) is not None:
+        listed = written[1:]
+    else:
+        listed = (_git(folder, "ls-tree", "-r", "-z", "--full-tree", commit, "--", *names) or "").split("\0")
+    rows = [line.partition("\t") for line in listed if line]
+    return {(name, about.split()[2]) for about, _, name in rows if name in names}
+
+
+def _tree(folder: Path, commit: str) -> str | None:
+    """git's name of the tree of a commit."""
+    if (written := _written_down(folder)) is not None:
+        return written[0].removeprefix("tree ") if written else None
+    return _git(folder, "rev-parse", f"{commit}^{{tree}}")
+
+
+def _written_down(folder: Path) -> list[str] | None:
+    """Lines of :data:`LISTED`: the tree, then its files as ``git ls-tree -r`` has them; ``None`` where git is to be asked."""
+    try:
+        return (folder / LISTED).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return [] if is_packaged(folder) else None
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
