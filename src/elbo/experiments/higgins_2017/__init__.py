@@ -12,6 +12,7 @@ from elbo.experiments.higgins_2017.baselines import (
     summary,
 )
 from elbo.experiments.higgins_2017.exchange import exchange, measured_trade, tempered_posteriors, water_filling
+from elbo.experiments.higgins_2017.objectives import OBJECTIVES, objective_means, objectives_table
 from elbo.experiments.higgins_2017.pictures import carriers, factor_responses, response_spread, traversals
 from elbo.experiments.higgins_2017.readings import (
     beside_other_metrics,
@@ -48,6 +49,7 @@ from elbo.experiments.higgins_2017.words import (
 
 __all__ = [
     "CLASSIFIERS",
+    "OBJECTIVES",
     "REFERENCE",
     "SWEEPS",
     "LinearCodes",
@@ -67,6 +69,8 @@ __all__ = [
     "kl_cases",
     "linear_codes",
     "measured_trade",
+    "objective_means",
+    "objectives_table",
     "one_vote",
     "over_beta",
     "posterior_paths",

@@ -18,6 +18,7 @@ import torch
 from elbo import data, reference
 from elbo.disentanglement import factor_index, higgins_score, mig
 from elbo.experiments.higgins_2017.baselines import scores_without_training
+from elbo.experiments.higgins_2017.objectives import objectives_table
 from elbo.experiments.higgins_2017.pictures import factor_responses, traversals
 from elbo.experiments.higgins_2017.protocol import linear_rows
 from elbo.experiments.higgins_2017.readings import unit_readings
@@ -37,8 +38,8 @@ SETTINGS = {
     "optimiser": "adam",
     "learning_rate": 1e-3,
 }
-"""The paper's network and latent size. Optimiser, batch size and length are ours: the paper's Adagrad at 1e-2 (by secondary
-sources) gets less far in the same number of images, and how long it trained is not known to us."""
+"""The paper's network and latent size. Optimiser, batch size and length are ours: the paper's Adagrad at 1e-2 gets less far
+in the same number of images, and how long the paper trained is not said."""
 READ = (1, 1, 4, 4, 4)
 """What is encoded and scored: every fourth orientation, posX and posY, 11,520 images. Training draws from all 737,280, so
 that most of these it has not seen."""
@@ -148,6 +149,7 @@ REFERENCE = {
     "over-training": lambda: _models().trained.history.assign(batch_size=SETTINGS["batch_size"]),
     "factors": lambda: factor_responses(_models(), _pair()).round(4),
     "traversals": _traversals,
+    "objectives": objectives_table,
 }
 
 

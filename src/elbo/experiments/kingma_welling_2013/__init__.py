@@ -26,6 +26,7 @@ from elbo.experiments.kingma_welling_2013.noise import estimator_noise
 from elbo.experiments.kingma_welling_2013.pictures import manifold, prior_samples, reconstructions
 from elbo.experiments.kingma_welling_2013.pictures_at_scale import gaps, one_walk, pictures
 from elbo.experiments.kingma_welling_2013.reference import REFERENCE
+from elbo.experiments.kingma_welling_2013.remedies import REMEDIES, remedies, remedy_means
 from elbo.experiments.kingma_welling_2013.reparameterisations import reparameterisations
 from elbo.experiments.kingma_welling_2013.sweep import SWEEPS
 from elbo.experiments.kingma_welling_2013.training import SETTINGS, Run, Settings, describe, settings, train
@@ -34,6 +35,7 @@ from elbo.experiments.kingma_welling_2013.weights import few_data
 __all__ = [
     "EVIDENCE",
     "REFERENCE",
+    "REMEDIES",
     "SETTINGS",
     "SWEEPS",
     "Run",
@@ -63,6 +65,8 @@ __all__ = [
     "posterior_of_one",
     "prior_samples",
     "reconstructions",
+    "remedies",
+    "remedy_means",
     "reparameterisations",
     "settings",
     "train",

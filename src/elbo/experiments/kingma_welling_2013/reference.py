@@ -6,6 +6,7 @@ from __future__ import annotations
 from elbo.experiments.kingma_welling_2013.appendix_d import appendix_d
 from elbo.experiments.kingma_welling_2013.deep import burda, burda_training
 from elbo.experiments.kingma_welling_2013.pictures_at_scale import amortisation_at_scale, pictures_at_scale
+from elbo.experiments.kingma_welling_2013.remedies import remedies
 
 __all__ = ["REFERENCE"]
 
@@ -15,4 +16,5 @@ REFERENCE = {
     "burda-training": burda_training,
     "pictures-mnist": pictures_at_scale,
     "amortisation-mnist": amortisation_at_scale,
+    "remedies": remedies,
 }
