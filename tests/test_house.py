@@ -28,8 +28,6 @@ FLOORS = (
     ("errata", "scoreboard", "live", "sweep"),
 )
 """The way of the mathematics, lowest first; modules of one floor may import each other where it makes no circle."""
-ALIASES = {"elbo.companion.cli": "elbo.cli", "elbo.companion.sphinx_figures": "elbo.companion.pages.figures"}
-"""Former names that an entry point may still call; nothing else stands in these modules."""
 SHARED = {"elbo", "elbo.ledger"}
 OUTSIDE = {"elbo.companion", "elbo.companion.project.settings"}
 """What data sets and reference tables may import of the wing: where the checkout is."""
@@ -51,7 +49,7 @@ def wing_looks_outside(modules) -> list[str]:
         f"{name} imports {other}"
         for name, others in modules.items()
         for other in sorted(others)
-        if name.startswith(WING) and name not in ALIASES and not other.startswith(WING) and other not in SHARED
+        if name.startswith(WING) and not other.startswith(WING) and other not in SHARED
     ]
 
 
@@ -62,7 +60,7 @@ def climbs(modules, base: str, floors, neighbours: bool) -> list[str]:
         here = level(name, base, floors)
         for other in sorted(others):
             there = level(other, base, floors)
-            if name in ALIASES or here is None or there is None:
+            if here is None or there is None:
                 continue
             if there > here or (not neighbours and there == here and room(name, base) != room(other, base)):
                 found.append(f"{name} imports {other}")

@@ -106,7 +106,7 @@ def start(root: Path, *arguments: str, package_folder: Path | None = None, **opt
     """
     options.setdefault("preexec_fn", _heard)
     return subprocess.Popen(
-        [sys.executable, "-m", "elbo.cli", *arguments],
+        [sys.executable, "-m", "elbo", *arguments],
         cwd=root,
         env={**os.environ, "ELBO_ROOT": str(root), "PYTHONPATH": str(package_folder or frozen_package())},
         stdout=subprocess.PIPE,

@@ -91,7 +91,7 @@ def chapter_jobs(
         plan = make_plans(project, [chapter], chosen, parameters, device, out / name)[0]
         if not plan.because:
             continue
-        words = [sys.executable, "-m", "elbo.cli", "run", chapter.key, "--profile", named, "--jobs", "1"]
+        words = [sys.executable, "-m", "elbo", "run", chapter.key, "--profile", named, "--jobs", "1"]
         words += ["--out", str(out / name), "--root", str(project.root), *(["--device", device] if device else [])]
         for parameter, value in parameters.items():
             words += ["-p", f"{parameter}={value}"]

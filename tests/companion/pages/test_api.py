@@ -18,7 +18,7 @@ SHOWN = re.compile(r"^\.\. elbo-api:: (.+)$(?:\n   :but: (.+)$)?", re.MULTILINE)
 WITHOUT_MATHEMATICS = {"elbo.inference.names"}
 API = "# API\n\n```{eval-rst}\n.. elbo-api:: elbo.densities\n```\n"
 CHAPTER = (
-    "# Chapter\n\n*src/elbo/densities.py, lines 31 to 41*\n\n*src/elbo/cli.py, lines 1 to 2*\n\n"
+    "# Chapter\n\n*src/elbo/densities.py, lines 31 to 41*\n\n*src/elbo/cli/entry.py, lines 1 to 2*\n\n"
     "```{eval-rst}\n:func:`elbo.densities.gaussian_kl`\n```\n"
 )
 
@@ -81,7 +81,7 @@ def test_an_excerpt_leads_to_its_module_and_a_reference_to_its_function(site):
     links = {link.get_text(): link["href"] for link in page.select("article a.reference.internal")}
     assert links["src/elbo/densities.py, lines 31 to 41"] == "api.html#module-elbo.densities"
     assert links["elbo.densities.gaussian_kl()"] == "api.html#elbo.densities.gaussian_kl"
-    assert not any("cli.py" in text for text in links)
+    assert not any("entry.py" in text for text in links)
 
 
 def test_the_reference_stays_out_of_the_full_text_search(site):

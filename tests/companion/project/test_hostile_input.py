@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from elbo import cli
+from elbo.cli import entry
 from elbo.companion.project.errors import CompanionError, quote, shorten
 from elbo.companion.project.plain import parse_plain
 from toybook import write_book
@@ -69,7 +69,7 @@ def said(*words):
     """Exit code and sentence of a command, in this process."""
     err = io.StringIO()
     with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
-        code = cli.main([str(word) for word in words])
+        code = entry.main([str(word) for word in words])
     lines = err.getvalue().strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("elbo: ") and len(lines[0]) < 1500, (code, lines[:3])
     assert "Traceback" not in lines[0] and "unforeseen" not in lines[0], lines[0]
@@ -132,8 +132,8 @@ def test_names_and_paths_that_no_system_takes(place, word, book):
 
 def test_the_last_line_of_defence_writes_the_traceback_to_a_file(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("ELBO_ROOT", str(write_book(tmp_path / "book")))
-    monkeypatch.setattr(cli, "app", lambda **words: {}[("x" * 10_000)])
-    assert cli.main(["list"]) == 1
+    monkeypatch.setattr(entry, "app", lambda **words: {}[("x" * 10_000)])
+    assert entry.main(["list"]) == 1
     sentence = capsys.readouterr().err
     assert (
         "something unforeseen happened (KeyError: " in sentence and len(sentence) < 1000 and "Traceback" not in sentence
@@ -145,7 +145,7 @@ def test_the_last_line_of_defence_writes_the_traceback_to_a_file(monkeypatch, tm
 def test_a_sentence_is_said_in_the_letters_that_a_terminal_has(monkeypatch):
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw, encoding="ascii"))
-    assert cli._say("no chapter 'ß💥'", 2) == 2
+    assert entry.say("no chapter 'ß💥'", 2) == 2
     sys.stderr.flush()
     assert raw.getvalue() == b"elbo: no chapter '\\xdf\\U0001f4a5'\n"
 

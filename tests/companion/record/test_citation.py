@@ -129,7 +129,7 @@ def test_unknown_format():
 @pytest.fixture
 def elbo(tmp_path, capsys, monkeypatch):
     """The command, in a checkout with one accepted run of one figure."""
-    from elbo import cli
+    from elbo.cli import main
 
     for name in ("_config.yml", "_toc.yml", "CITATION.cff"):
         (tmp_path / name).write_text((ROOT / name).read_text())
@@ -153,7 +153,7 @@ def elbo(tmp_path, capsys, monkeypatch):
     def command(*words):
         monkeypatch.setattr("sys.argv", ["elbo", *words, "--root", str(tmp_path)])
         try:
-            code = cli.main() or 0
+            code = main() or 0
         except SystemExit as ended:
             code = ended.code or 0
         return code, *capsys.readouterr()

@@ -76,7 +76,7 @@ def book(tmp_path_factory):
 def again(root: Path, empty: Path, *arguments: str) -> tuple[int, dict | None, str]:
     """``elbo reproduce ... --json`` in the directory ``empty``, away from the book: ``(code, outcome, errors)``."""
     done = subprocess.run(
-        [sys.executable, "-m", "elbo.cli", "reproduce", *arguments, "--json"],
+        [sys.executable, "-m", "elbo", "reproduce", *arguments, "--json"],
         cwd=empty,
         env={**os.environ, "ELBO_ROOT": str(root), "PYTHONPATH": toybook.frozen_package()},
         capture_output=True,

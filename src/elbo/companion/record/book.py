@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,12 @@ class Book:
             (repository or said.get("repository-code", "")).rstrip("/"),
             re.sub(r"^https?://(dx\.)?doi\.org/", "", said.get("doi", "")),
         )
+
+    @classmethod
+    def of(cls, folder: Path) -> Book:
+        """The book of a checkout at the address of ``ELBO_BASEURL``, or of ``_config.yml``."""
+        config = yaml.safe_load((folder / "_config.yml").read_text(encoding="utf-8")) or {}
+        return cls.read(folder, os.environ.get("ELBO_BASEURL") or (config.get("html") or {}).get("baseurl") or "")
 
     def page(self, docname: str) -> str:
         """Permanent address of a page (``book/blei-2017``), empty where the book has none."""

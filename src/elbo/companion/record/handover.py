@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from elbo.companion.project.chapters import nearest
+from elbo.companion.project.errors import CompanionError, quote
 from elbo.companion.project.paths import Project
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "cell_lines",
     "content_of",
     "figures_in",
+    "published_figure",
     "published_figures",
     "run_facts",
     "sentinel",
@@ -75,6 +78,21 @@ def published_figures(project: Project, profile: str) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def published_figure(project: Project, profile: str, id: str) -> dict[str, Any]:
+    """One of :func:`published_figures`.
+
+    Raises:
+        CompanionError: no accepted run of the profile has it.
+    """
+    found = {row["id"]: row for row in published_figures(project, profile)}
+    if id not in found:
+        raise CompanionError(
+            f"no accepted run of the profile {profile} has a figure {quote(id)}{nearest(id, found)}; "
+            "`elbo figures` lists them"
+        )
+    return found[id]
 
 
 def cell_lines(source: str, id: str) -> tuple[int, int] | None:

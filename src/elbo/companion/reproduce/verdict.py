@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from elbo.companion.project.errors import DIFFERENT, INEXACT
 from elbo.companion.project.paths import Project
 from elbo.companion.record.embedded import plain
 from elbo.companion.record.environment import commit as commit_of
@@ -12,7 +13,7 @@ from elbo.companion.reproduce.again import Outcome, Source
 from elbo.companion.reproduce.differences import Difference, is_sha, short
 from elbo.companion.run.plans import Plan
 
-__all__ = ["as_json", "describe", "verdict"]
+__all__ = ["as_json", "describe", "exit_code", "verdict"]
 
 _SHOWN = 10
 
@@ -78,3 +79,11 @@ def as_json(source: Source, plan: Plan, unlike: list[Difference], outcome: Outco
             "run": str(outcome.run),
         }
     return told
+
+
+def exit_code(outcome: Outcome | None, exact: bool) -> int:
+    """Of the command: 0 unless the numbers differ, or are only close where ``exact`` ones were asked for."""
+    said = outcome.comparison.verdict if outcome else "identical"
+    if said == "different":
+        return DIFFERENT
+    return INEXACT if exact and said != "identical" else 0

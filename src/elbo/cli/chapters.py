@@ -1,0 +1,146 @@
+"""``elbo run``, ``elbo build`` and ``elbo new``: the verbs that make chapters, runs and pages."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from elbo.cli.arguments import pairs
+from elbo.cli.options import (
+    EXIT_CODES,
+    Device,
+    Force,
+    Jobs,
+    Json,
+    ProfileName,
+    Root,
+    Timeout,
+    checked_device,
+    checkout,
+    processes,
+)
+from elbo.companion.project.errors import CompanionError
+
+if TYPE_CHECKING:
+    from elbo.companion.run.runner import Result
+
+__all__ = ["verbs"]
+
+verbs = typer.Typer()
+
+
+@verbs.command(
+    epilog="Examples: [bold]elbo run kingma-welling-2013[/] · "
+    "[bold]elbo run kingma-welling-2013 --profile smoke -p latent_dim 2[/] · "
+    "[bold]elbo run blei-2017 hoffman-johnson-2016 --jobs 2 --timeout 600[/]. " + EXIT_CODES
+)
+def run(
+    chapters: Annotated[
+        list[str],
+        typer.Argument(metavar="CHAPTER", help="Chapters, by key (blei-2017) or by file (book/blei-2017.md)."),
+    ],
+    profile: ProfileName = "quick",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            metavar="NAME VALUE",
+            help="A parameter, in place of the profile's; may be repeated. --out keeps the profile's own run.",
+        ),
+    ] = None,
+    device: Device = None,
+    jobs: Jobs = None,
+    out: Annotated[Path | None, typer.Option(help="Directory for the runs; default: _build/runs/<profile>.")] = None,
+    timeout: Timeout = None,
+    force: Force = False,
+    as_json: Json = False,
+    root: Root = None,
+) -> None:
+    """Execute chapters with a profile's parameters; only a run that reached its end replaces the one before."""
+    from elbo.companion.project.chapters import read_chapter
+    from elbo.companion.project.profiles import load_profile
+    from elbo.companion.run.plans import make_plans
+    from elbo.companion.run.progress import Display
+    from elbo.companion.run.runner import run_plans
+
+    project = checkout(root)
+    found = [read_chapter(project, key) for key in dict.fromkeys(chapters)]
+    chosen, place = load_profile(project, profile), out and out.resolve()
+    plans = make_plans(project, found, chosen, pairs(parameter), checked_device(device), place, force)
+    with Display() as display:
+        results = run_plans(project, plans, processes(jobs, len(plans)), display, timeout)
+    if as_json:
+        print(json.dumps({"profile": plans[0].profile, "runs": [vars(result) for result in results]}, indent=1))
+    _report_failures(results)
+
+
+@verbs.command(
+    epilog="Examples: [bold]elbo build[/] · [bold]elbo build --profile smoke --jobs 2[/] · "
+    "[bold]elbo build --profile paper --device cuda[/]. " + EXIT_CODES
+)
+def build(
+    profile: ProfileName = "quick",
+    device: Device = None,
+    jobs: Jobs = None,
+    timeout: Timeout = None,
+    force: Force = False,
+    as_json: Json = False,
+    root: Root = None,
+) -> None:
+    """Execute every chapter that has changed, then build the HTML of the book from the accepted runs."""
+    from elbo.companion.pages.build import build_book
+    from elbo.companion.project.chapters import chapter_keys, read_chapter
+    from elbo.companion.project.profiles import load_profile
+    from elbo.companion.run.plans import make_plans
+    from elbo.companion.run.progress import Display
+    from elbo.companion.run.runner import run_plans
+
+    project = checkout(root)
+    found = [read_chapter(project, key) for key in chapter_keys(project)]
+    chosen = load_profile(project, profile)
+    plans = make_plans(project, found, chosen, device=checked_device(device), force=force)
+    with Display() as display:
+        results = run_plans(project, plans, processes(jobs, len(plans)), display, timeout)
+        outcome = {"profile": chosen.name, "runs": [vars(result) for result in results], "html": None}
+        if not any(result.code for result in results):
+            outcome["html"] = str(build_book(project, chosen.name, plans, display, force))
+    if as_json:
+        print(json.dumps(outcome, indent=1))
+    _report_failures(results)
+    if not as_json:
+        index = project.html / "index.html"
+        print(f"The book is in {project.show(index)}: open {index.as_uri()}")
+        serve = f"{Path(sys.executable).name} -m http.server --directory {project.show(project.html)} 8000"
+        print(f"or serve it: {serve}, then http://localhost:8000")
+
+
+@verbs.command(
+    epilog="Example: [bold]elbo new rezende-2014 --paper 'Rezende, Mohamed & Wierstra (2014)' "
+    "--title 'Stochastic Backpropagation'[/]. Exit codes: 0 done; 2 the key is taken or malformed."
+)
+def new(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Citation key of the paper, <author>-<year>.")],
+    title: Annotated[str, typer.Option(help="Title of the paper.")] = "",
+    paper: Annotated[str, typer.Option(help="The paper as it is cited, 'Authors (Year)'.")] = "",
+    root: Root = None,
+) -> None:
+    """Make a new chapter that runs, in every place that a chapter touches."""
+    from elbo.companion.project.scaffold import new_chapter
+
+    for path in new_chapter(checkout(root), key, title, paper):
+        print(path)
+    print(f"now replace what is in them; elbo run {key} --profile smoke runs the chapter")
+
+
+def _report_failures(results: Sequence[Result]) -> None:
+    """Raise for runs that failed; where there are several, all but the last sentence are printed here."""
+    failures = [result for result in results if result.code]
+    for failure in failures[:-1]:
+        print(f"elbo: {failure.message}", file=sys.stderr)
+    if failures:
+        raise CompanionError(failures[-1].message, min(failure.code for failure in failures))

@@ -1,0 +1,64 @@
+"""The entry point: every group of verbs registered, and every way in which a command can end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+
+import typer
+
+from elbo.cli import chapters, data, figures, sweeps
+from elbo.cli.arguments import complaint, paired
+from elbo.cli.options import EXIT_CODES
+from elbo.companion.project.errors import INTERRUPTED, TERMINATED, UNFORESEEN, USAGE, CompanionError
+from elbo.companion.project.signals import Terminated, ended_by_signals
+from elbo.companion.project.unforeseen import keep
+
+__all__ = ["app", "main", "say"]
+
+app = typer.Typer(
+    name="elbo",
+    help="Run the chapters of Carving the ELBO and build the book from them.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _group in (chapters.verbs, figures.verbs, sweeps.verbs, data.verbs):
+    app.add_typer(_group)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code; a reader's mistake is one sentence on standard error, no traceback."""
+    words = paired(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with ended_by_signals():
+            code: int = app(args=words, prog_name="elbo", standalone_mode=False) or 0
+    except CompanionError as error:
+        return say(str(error), error.code)
+    except Terminated:
+        return say("terminated: what was there before is untouched", TERMINATED)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:  # whoever read what we print has stopped reading
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNFORESEEN
+    except Exception as error:
+        sentence = complaint(error)
+        if sentence is None:
+            return say(keep(error), UNFORESEEN)
+        return say(sentence, USAGE) if sentence else USAGE
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this code
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would meet the interpreter on its way out
+        return say("interrupted: the chapters that were running were stopped, the accepted runs are untouched", code)
+    return code
+
+
+def say(sentence: str, code: int) -> int:
+    """The sentence on standard error, in letters that its encoding has; returns the code."""
+    with contextlib.suppress(OSError):
+        encoding = sys.stderr.encoding or "ascii"
+        print(f"elbo: {sentence}".encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+    return code
