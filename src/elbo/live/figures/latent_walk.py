@@ -66,7 +66,7 @@ FIGURE = Figure(
     question="What does the decoder make of a code that no image has?",
     caption="What does the decoder make of a code that no image has? Two latents of a VAE on MNIST: codes of 400 test images, the prior's "
     "circles of one and two standard deviations. At the marked code $\\log p(z)$ is {log_prior:.2f} and the aggregated posterior's "
-    "$\\log q(z)$ {log_aggregate:.2f}; it still draws something.",
+    "$\\log \\bar q(z)$ {log_aggregate:.2f}; it still draws something.",
     alt="Left, a cloud of dots with gaps inside two circles and one marked code; middle, the picture decoded there; right, a grid of decoded digits "
     "that melt into each other.",
     controls=(
@@ -74,7 +74,7 @@ FIGURE = Figure(
         Control("z2", "Second latent", -1.6, -3.5, 3.5, 0.05, digits=2),
     ),
     texts=(
-        "log p(z) = {log_prior:.3f}, log q(z) = {log_aggregate:.3f} nats. Mean ink {ink:.3f}; a pixel is {doubt:.3f} bits in doubt.",
+        "log p(z) = {log_prior:.3f}, log q̄(z) = {log_aggregate:.3f} nats. Mean ink {ink:.3f}; a pixel is {doubt:.3f} bits in doubt.",
     ),
     terms=terms,
     draw=draw,

@@ -37,7 +37,7 @@ def draw(state, found):
     left.fill_between(z, q, color=style.COLOUR["q"], alpha=0.25, linewidth=0)
     left.plot(z, q, color=style.COLOUR["q"])
     left.plot(z, norm.pdf(z), color=style.COLOUR["p"], linestyle="--")
-    style.panel(left, f"q(z) of {state['n']:.0f} codes, p(z) dashed", "code z")
+    style.panel(left, f"$\\bar q(z)$ of {state['n']:.0f} codes, $p(z)$ dashed", "code z")
     left.set(yticks=[])
     sds = np.geomspace(0.02, 1.5, 30)
     rows = [split(tensor(*means), sd) for sd in sds]

@@ -51,6 +51,7 @@ elboLive.define("blei-2017-live-cavi", {
     }
     view.node("r0", "path", {d: first, style: "stroke:var(--live-blue);stroke-width:4;fill:none"});
     view.node("r1", "path", {d: second, style: "stroke:var(--live-green);stroke-width:4;fill:none"});
+    a.text("sl", (s.left + s.right) / 2, -0.092, Math.abs(s.left - s.right) > 4.5 ? "starts" : "", {color: "axis"});
     a.handle("h0", s.left, -0.085, x => set({left: x, step: 0}));
     a.handle("h1", s.right, -0.085, x => set({right: x, step: 0}));
     const steps = path.map((_, i) => i), bounds = path.map(p => p.elbo), high = bounds[c.most], low = Math.min(high - 5, bounds[1]), left = narrow ? 50 : W * 0.56 + 80;

@@ -72,6 +72,14 @@
       return this.node(key, "text", {x: x.toFixed(1), y: y.toFixed(1), "text-anchor": o.anchor || "middle",
         style: `fill:${color};font-size:${o.size || 12}px;font-weight:${o.bold ? 600 : 400};paint-order:stroke;stroke:var(--live-ground);stroke-width:3px;stroke-linejoin:round`}, text);
     }
+    /* One line of words in colours: [text, colour] each, all from the figure's own code. */
+    words(key, x, y, parts) {
+      const text = parts.map(p => p[0]).join(""), node = this.text(key, x, y, undefined, {anchor: "start"});
+      if (node.words !== text) {
+        node.words = text;
+        node.innerHTML = parts.map(([t, color]) => `<tspan style="fill:var(--live-${color}-text)">${t}</tspan>`).join("");
+      }
+    }
     frame(key, o) {
       const [left, top, width, height] = o.box, [x0, x1] = o.x, [y0, y1] = o.y;
       const X = v => left + (v - x0) / (x1 - x0) * width, Y = v => top + height - (v - y0) / (y1 - y0) * height;

@@ -6,6 +6,7 @@
   const mean = list => sum(list) / list.length;
   const variance = list => { const m = mean(list); return sum(list.map(v => (v - m) ** 2)) / (list.length - 1); };
   const logNormal = (z, m, s) => -0.5 * (((z - m) / s) ** 2 + LOG_2PI) - Math.log(s);
+  const bell = (z, m, s) => Math.exp(-0.5 * ((z - m) / s) ** 2 - 0.5 * LOG_2PI) / s;
   const klNormal = (mq, sq, mp, sp) => {
     const r = 2 * Math.log(sq / sp);
     return 0.5 * (Math.expm1(r) - r + ((mq - mp) / sp) ** 2);
@@ -74,5 +75,5 @@
       return +text === 0 ? text.replace("-", "") : text.replace("-", "\u2212");
     });
   }
-  root.elboMaths = {LOG_2PI, sum, mean, variance, logNormal, klNormal, logSumExp, grid, integrate, surgery, golden, bytes, fill};
+  root.elboMaths = {LOG_2PI, sum, mean, variance, logNormal, bell, klNormal, logSumExp, grid, integrate, surgery, golden, bytes, fill};
 })(globalThis);
