@@ -1,7 +1,7 @@
 """The publishing wing: run a chapter, accept or refuse the run, build the book, publish a figure with its record.
 
-It knows nothing of the mathematics. A chapter uses these names: :func:`begin`, :func:`settled`, :func:`figure`, :func:`source`,
-:func:`checkpoint`, :func:`end`.
+It knows nothing of the mathematics. A chapter uses these names: :func:`begin`, :func:`settled`, :func:`figure`,
+:func:`source`, :func:`checkpoint`, :func:`end`.
 """
 
 from importlib import import_module

@@ -17,9 +17,9 @@ __all__ = ["mismatch"]
 def mismatch(figure: Figure, data: pd.DataFrame) -> str | None:
     """One sentence on the first drawn value that no numeric column of ``data`` holds, or ``None``.
 
-    Looked at: lines (heights), scatter points (both coordinates), bars (lengths) and images (pixels). Not looked at: what
-    :func:`elbo.figures.style.guide` marked, error bars, bands, contours, and lines that are not in data coordinates.
-    Values agree within ``1e-6`` relative, which lets float32 pass for float64.
+    Looked at: lines (heights), scatter points (both coordinates), bars (lengths) and images (pixels). Not looked at:
+    what :func:`elbo.figures.style.guide` marked, error bars, bands, contours, and lines that are not in data
+    coordinates. Values agree within ``1e-6`` relative, which lets float32 pass for float64.
     """
     known = _numbers(data)
     for axes in figure.axes:
@@ -30,8 +30,8 @@ def mismatch(figure: Figure, data: pd.DataFrame) -> str | None:
             if len(strange):
                 panel = axes.get_title(loc="left") or axes.get_title() or axes.get_ylabel() or "untitled"
                 return (
-                    f"{what} in panel {panel!r} shows {strange[0]:.6g}, which no numeric column of `data` holds: draw from the "
-                    f"data frame, or mark decoration with elbo.figures.style.guide()"
+                    f"{what} in panel {panel!r} shows {strange[0]:.6g}, which no numeric column of `data` holds: draw "
+                    f"from the data frame, or mark decoration with elbo.figures.style.guide()"
                 )
     return None
 

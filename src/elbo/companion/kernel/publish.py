@@ -37,19 +37,21 @@ def figure(fig: Figure, *, id: str, caption: str, alt: str, data: pd.DataFrame) 
 
     The output of the cell carries everything (SVG, PDF, PNG, CSV, record), so that an executed notebook is complete by
     itself; building the book writes ``figures/<id>.{svg,pdf,png,csv,json}``. SVG, PDF and PNG also hold the record and,
-    packed, the table (:mod:`elbo.companion.record.embedded`), so that ``elbo reproduce`` needs no other file. Equal parameters on
-    the same machine and commit give equal bytes: the writing adds no time of its own.
+    packed, the table (:mod:`elbo.companion.record.embedded`), so that ``elbo reproduce`` needs no other file. Equal
+    parameters on the same machine and commit give equal bytes: the writing adds no time of its own.
 
     Args:
         fig: the figure, drawn from ``data``.
-        id: permanent name, ``<chapter key>-<slug>`` in lower case and hyphens; anchor, file stem and citation key at once.
-        caption: which question the figure answers and what the answer is. ``$mathematics$`` and ```code``` are set as such.
+        id: permanent name, ``<chapter key>-<slug>`` in lower case and hyphens; anchor, file
+            stem and citation key at once.
+        caption: which question the figure answers and what the answer is. ``$mathematics$``
+            and ```code``` are set as such.
         alt: what a reader who cannot see the figure should know.
         data: tidy table of exactly the numbers that are drawn.
 
     Raises:
-        FigureError: the id is malformed, of another chapter, or taken; caption, alt or data is missing; or the figure shows
-            a value that ``data`` does not hold.
+        FigureError: the id is malformed, of another chapter, or taken; caption, alt or data is missing; or the figure
+            shows a value that ``data`` does not hold.
         RuntimeError: no chapter has begun.
     """
     from IPython.display import display
@@ -78,8 +80,9 @@ def bundle(
 ) -> dict:
     """The figure as one JSON object: its texts, its record and its files (SVG, CSV, JSON as text; PDF, PNG in base64).
 
-    ``source`` says where the functions stand that made the figure, ``("src/elbo/figures/....py#L10-L20", ...)``, and ``cell``
-    the same of the cell that shows it; what is known of both goes into the record as identifiers (:mod:`elbo.companion.record.swhid`).
+    ``source`` says where the functions stand that made the figure, ``("src/elbo/figures/....py#L10-L20", ...)``, and
+    ``cell`` the same of the cell that shows it; what is known of both goes into the record as identifiers
+    (:mod:`elbo.companion.record.swhid`).
     """
     table = data.to_csv(index=False, lineterminator="\n")
     environment = session.environment()
@@ -145,8 +148,9 @@ def _identity(environment: dict, source: tuple[str, ...], cell: str) -> dict:
 
 
 def _shown(id: str, session: Session) -> str:
-    """``book/<key>.md#L10-L20``, the cell of the chapter's text that shows the figure; empty where the text on the disk is not what
-    this kernel has executed."""
+    """``book/<key>.md#L10-L20``, the cell of the chapter's text that shows the figure; empty where the text on the disk
+    is not what this kernel has executed.
+    """
     _, code = _cell()
     folder = checkout()
     text = folder and folder / "book" / f"{session.chapter}.md"
@@ -171,8 +175,9 @@ def _cell() -> tuple:
 
 
 def _called() -> tuple[str, ...]:
-    """Where the functions of this package stand that the cell calls, ``file#Lfirst-Llast``; the cell's own text is not asked
-    for more than their names."""
+    """Where the functions of this package stand that the cell calls, ``file#Lfirst-Llast``; the cell's own text is not
+    asked for more than their names.
+    """
     _, code = _cell()
     if not code:
         return ()

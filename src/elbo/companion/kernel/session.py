@@ -75,7 +75,8 @@ def begin(chapter: str, names: dict) -> None:
 
 
 def settled(**values) -> None:
-    """Record the values that the chapter has settled on where a parameter left the choice to it (an empty list, a zero).
+    """Record the values that the chapter has settled on where a parameter left the choice
+    to it (an empty list, a zero).
 
     They stand in the record of every figure published afterwards, beside the parameters as they were given.
     """
@@ -85,16 +86,16 @@ def settled(**values) -> None:
 def checkpoint(name: str) -> Path | None:
     """Where a long computation of the chapter keeps its state: pass it to what it calls as ``checkpoint``.
 
-    The file lies under ``_build/checkpoints/<chapter>/``, in a directory for exactly this run: another parameter, another
-    text, package or data set has another directory. It survives whatever ends the run early, so that the same command goes
-    on where it was, and is removed when the chapter has ended well.
+    The file lies under ``_build/checkpoints/<chapter>/``, in a directory for exactly this run: another parameter,
+    another text, package or data set has another directory. It survives whatever ends the run early, so that the same
+    command goes on where it was, and is removed when the chapter has ended well.
 
     Args:
         name: one for each computation of the chapter, letters, digits, hyphens and underscores.
 
     Returns:
-        The path, whose directory exists; ``None`` where the chapter was not started by ``elbo run`` or ``elbo build`` (a notebook
-        run by hand has no run to go on with).
+        The path, whose directory exists; ``None`` where the chapter was not started by ``elbo run`` or ``elbo build``
+        (a notebook run by hand has no run to go on with).
 
     Raises:
         ValueError: a name that is not a plain one.
@@ -128,7 +129,9 @@ def end() -> None:
 
 
 def _listen_for_missing_data() -> None:
-    """From now on an error that is an :class:`elbo.ledger.NoData` leaves a note of its kind in the outputs of its cell."""
+    """From now on an error that is an :class:`elbo.ledger.NoData` leaves a note of its
+    kind in the outputs of its cell.
+    """
     try:
         from IPython import get_ipython
     except ImportError:

@@ -1,1 +1,3 @@
-"""The pages of the book. Runs in Sphinx (``build`` starts it); may import Sphinx and docutils, of this wing ``project`` and ``record``."""
+"""The pages of the book. Runs in Sphinx (``build`` starts it); may import Sphinx and docutils, of this
+wing ``project`` and ``record``.
+"""

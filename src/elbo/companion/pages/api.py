@@ -1,8 +1,9 @@
-"""Sphinx extension: the reference of the library, ``.. elbo-api:: <module or package>``, made from docstrings by autodoc.
+"""Sphinx extension: the reference of the library, ``.. elbo-api:: <module or package>``,
+made from docstrings by autodoc.
 
-A page names a package; its public modules follow, each with what its ``__all__`` lists, so that names are listed once, in
-the code. Formulas in docstrings are set like those of the chapters. An excerpt of code in a chapter, which names its file
-and lines, leads to the module on the page where it is described.
+A page names a package; its public modules follow, each with what its ``__all__`` lists, so that names are listed once,
+in the code. Formulas in docstrings are set like those of the chapters. An excerpt of code in a chapter, which names its
+file and lines, leads to the module on the page where it is described.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ __all__ = ["Reference", "modules", "own", "setup"]
 _EXCERPT = re.compile(r"src/(elbo/[\w/]+)\.py, lines \d+ to \d+")
 _FIELD = re.compile(r"Alias for field number \d+")
 _OUTSIDE = r"(?!elbo\.).*|elbo\.(companion|figures|experiments)\b.*"
-"""Types of other packages, and parts that these pages do not describe; any other reference to the package must resolve."""
+"""Types of other packages, and parts that these pages do not describe; any other
+reference to the package must resolve.
+"""
 
 
 def modules(name: str) -> list[str]:

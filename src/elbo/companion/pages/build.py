@@ -79,8 +79,8 @@ def stage(project: Project, profile: str, plans: list[Plan], tree: Path) -> None
 
     The notebook is listed in ``_toc.yml`` with its extension, so that the page's download and launch buttons offer a
     notebook, and the configuration is the project's own with execution switched off. What the pages use (bibliography,
-    style sheets, images) must lie under ``book/``. Under ``runs/<key>/`` are the accepted run as it is, its ``run.json`` and
-    the text of the chapter, for the pages to offer and to quote.
+    style sheets, images) must lie under ``book/``. Under ``runs/<key>/`` are the accepted run as it is, its
+    ``run.json`` and the text of the chapter, for the pages to offer and to quote.
     """
     import nbformat
 
@@ -108,7 +108,9 @@ def stage(project: Project, profile: str, plans: list[Plan], tree: Path) -> None
 
 
 def _stage_checks(project: Project, folder: Path) -> None:
-    """The tests that evaluate equations, for the pages to show, and what their last run made of them where that is known."""
+    """The tests that evaluate equations, for the pages to show, and what their last run
+    made of them where that is known.
+    """
     for path in sorted((project.root / "tests").rglob("test_*.py")):
         if "mark.equation" in (text := path.read_text(encoding="utf-8")):
             target = folder / path.relative_to(project.root / "tests")

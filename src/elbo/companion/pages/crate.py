@@ -1,8 +1,9 @@
 """The built site as an RO-Crate: ``ro-crate-metadata.json`` says what each page and figure is, and which run made it.
 
 The crate follows RO-Crate 1.3 (as the library ``rocrate`` writes it) and the profile Process Run Crate 0.5: a
-``CreateAction`` for each chapter, whose instrument is the chapter's text, whose objects are its parameters and data, and whose
-results are the executed notebook and the files of the figures. Equal inputs give equal bytes: no time of the build is in it.
+``CreateAction`` for each chapter, whose instrument is the chapter's text, whose objects are its parameters and
+data, and whose results are the executed notebook and the files of the figures. Equal inputs give equal bytes:
+no time of the build is in it.
 """
 
 from __future__ import annotations
@@ -25,9 +26,18 @@ _MIT = "https://spdx.org/licenses/MIT"
 _HOMES = {"torch": "https://pytorch.org/", "numpy": "https://numpy.org/", "scipy": "https://scipy.org/",
           "scikit-learn": "https://scikit-learn.org/", "pandas": "https://pandas.pydata.org/",
           "matplotlib": "https://matplotlib.org/", "seaborn": "https://seaborn.pydata.org/"}  # fmt: skip
-_KINDS = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png", "csv": "text/csv", "json": "application/json",
-          "ipynb": "application/x-ipynb+json", "md": "text/markdown", "html": "text/html", "bib": "application/x-bibtex",
-          "ris": "application/x-research-info-systems"}  # fmt: skip
+_KINDS = {
+    "svg": "image/svg+xml",
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "csv": "text/csv",
+    "json": "application/json",
+    "ipynb": "application/x-ipynb+json",
+    "md": "text/markdown",
+    "html": "text/html",
+    "bib": "application/x-bibtex",
+    "ris": "application/x-research-info-systems",
+}
 
 
 def write(
@@ -93,8 +103,8 @@ def _describe(crate: ROCrate, book: Book, published: str) -> None:
     root = crate.root_dataset
     root["name"], root["version"], root["datePublished"] = book.title, book.version, published
     root["description"] = (
-        "The built pages of the book: chapters as executed, every figure with the table that it draws and the record of the "
-        "run that made it."
+        "The built pages of the book: chapters as executed, every figure with the table that it draws and the record "
+        "of the run that made it."
     )
     if book.url:
         root["url"] = book.url
@@ -108,8 +118,14 @@ def _software(crate: ROCrate, book: Book) -> ContextEntity:
         crate, _MIT, "CreativeWork", name="MIT License", description="The code may be used freely, with its notice."
     )
     address = book.repository or book.url
-    about = {"name": "elbo", "version": book.version, "license": mit, "url": address, "codeRepository": book.repository,
-             "description": "The package behind the book: it runs the chapters, draws the figures and builds the pages."}  # fmt: skip
+    about = {
+        "name": "elbo",
+        "version": book.version,
+        "license": mit,
+        "url": address,
+        "codeRepository": book.repository,
+        "description": "The package behind the book: it runs the chapters, draws the figures and builds the pages.",
+    }
     # software without an address may not be called an application (RO-Crate 1.2, "url")
     kind = "SoftwareApplication" if address else "CreativeWork"
     return _entity(
@@ -123,8 +139,14 @@ def _figure(crate: ROCrate, site: Path, id: str, about: dict) -> list[File]:
     shown = {"name": f"Figure {id}: {question(about['caption'])}", "description": about["alt"], "isPartOf": page}
     table = _file(crate, site, f"figures/{id}.csv", name=f"Table of figure {id}", isPartOf=page,
                   description="The numbers that the figure draws.")  # fmt: skip
-    record = _file(crate, site, f"figures/{id}.json", name=f"Record of figure {id}", isPartOf=page,
-                   description="Parameters, versions, device, data and commit of the run that made the figure.")  # fmt: skip
+    record = _file(
+        crate,
+        site,
+        f"figures/{id}.json",
+        name=f"Record of figure {id}",
+        isPartOf=page,
+        description="Parameters, versions, device, data and commit of the run that made the figure.",
+    )
     others = [_file(crate, site, f"figures/{id}.{format}", "ImageObject", **shown) for format in ("pdf", "png")]
     vector = _file(crate, site, f"figures/{id}.svg", "ImageObject", **shown, identifier=id, caption=about["caption"],
                    isBasedOn=table, subjectOf=record, encoding=others)  # fmt: skip
@@ -154,9 +176,12 @@ def _run(
         "result": list(results),
     }
     if "md" in files:
-        text = {"name": f"Chapter {chapter}, as written", "description": "Prose and code of the chapter: a notebook as text.",
-                "programmingLanguage": _python(crate, about),
-                "softwareRequirements": [software, *_packages(crate, about)]}  # fmt: skip
+        text = {
+            "name": f"Chapter {chapter}, as written",
+            "description": "Prose and code of the chapter: a notebook as text.",
+            "programmingLanguage": _python(crate, about),
+            "softwareRequirements": [software, *_packages(crate, about)],
+        }
         if about.get("commit"):
             text["version"] = about["commit"]
         action["instrument"] = _file(crate, site, files["md"], "SoftwareSourceCode", **text)

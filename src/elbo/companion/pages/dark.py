@@ -1,7 +1,8 @@
 """A figure for the dark theme: the same SVG with its lightness turned about, on the page's own ground.
 
-Every colour keeps its hue; light becomes dark and dark light, so that what stood out stands out and what was a pale filling is a
-faint one. Pixels (photographs, sprites) stay as they are. Runs where pages are built; knows nothing of how figures are drawn.
+Every colour keeps its hue; light becomes dark and dark light, so that what stood out stands out and what was a
+pale filling is a faint one. Pixels (photographs, sprites) stay as they are. Runs where pages are built; knows
+nothing of how figures are drawn.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def darkened(svg: str) -> str:
     """The SVG of a figure as it is shown on a dark page.
 
     White grounds of figure and panels become transparent, every other colour of a style or attribute goes through
-    :func:`in_the_dark`, and what has no colour of its own (black in SVG) gets :data:`INK`. The metadata, which hold the record,
-    are left to the file that is downloaded.
+    :func:`in_the_dark`, and what has no colour of its own (black in SVG) gets :data:`INK`. The metadata, which hold the
+    record, are left to the file that is downloaded.
     """
     text = _METADATA.sub("", svg)
     text = _BACKGROUND.sub(r"\1fill: none\2", text)
@@ -48,7 +49,9 @@ def displayed_size(svg: str) -> tuple[int, int] | None:
 
 
 def in_the_dark(colour: str) -> str:
-    """``#rrggbb`` with the same hue and the lightness turned about between :data:`INK` (black) and :data:`GROUND` (white)."""
+    """``#rrggbb`` with the same hue and the lightness turned about between :data:`INK`
+    (black) and :data:`GROUND` (white).
+    """
     lightness, a, b = _to_oklab(colour)
     turned = GROUND + (1 - lightness) ** 0.75 * (INK - GROUND)  # bent, so that a grey for text stays one
     if math.hypot(a, b) > 0.06 and lightness < 0.8:

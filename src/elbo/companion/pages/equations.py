@@ -1,8 +1,10 @@
-"""The labelled equations of the book and the tests that evaluate them, both read from their sources; nothing is executed.
+"""The labelled equations of the book and the tests that evaluate them, both read from
+their sources; nothing is executed.
 
 A page labels an equation ``$$ ... $$ (eq-<chapter>-<slug>)``; a test says which equations it evaluates by
 ``@pytest.mark.equation("eq-<chapter>-<slug>")``. What the last run of the tests made of them stands in
-``_build/equations.json`` (written by ``tests/conftest.py``) and counts only for the very package and test that were run.
+``_build/equations.json`` (written by ``tests/conftest.py``) and counts only for the very
+package and test that were run.
 """
 
 from __future__ import annotations
@@ -92,7 +94,9 @@ def checks(tests: Path) -> dict[str, list[Check]]:
 
 
 def results(path: Path, tests: Path) -> Results:
-    """The outcomes in ``path`` that belong to the installed package and to the tests as they are now; none without the file."""
+    """The outcomes in ``path`` that belong to the installed package and to the tests as they
+    are now; none without the file.
+    """
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         package = fingerprint.package_digest()

@@ -1,8 +1,9 @@
 """Sphinx extension and MyST-NB renderer: from the output of :func:`elbo.companion.figure` to a figure of the page.
 
-The page shows the SVG with its caption under the figure's own id. The files go to ``figures/<id>.<format>`` at the root of the
-built site, where they stay, with ``figures/figures.{bib,ris,json}`` for all figures together and ``notebooks/<key>.{ipynb,md}``
-for the chapters as executed and as written. An id that occurs twice in the book is a warning (an error under ``-W``).
+The page shows the SVG with its caption under the figure's own id. The files go to ``figures/<id>.<format>`` at the root
+of the built site, where they stay, with ``figures/figures.{bib,ris,json}`` for all figures together and
+``notebooks/<key>.{ipynb,md}`` for the chapters as executed and as written. An id that occurs twice in the book is a
+warning (an error under ``-W``).
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ __all__ = ["FigureRenderer", "book_of", "caption_nodes", "executed", "published"
 
 logger = logging.getLogger(__name__)
 COLLECTIONS = {"bib": "bibtex", "ris": "ris", "json": "csl-json"}
-"""Citation files, by suffix: of each figure (the first two; its ``.json`` is the record) and of all figures together."""
+"""Citation files, by suffix: of each figure (the first two; its ``.json`` is the
+record) and of all figures together.
+"""
 _NOT_OURS = (
     "https://github.com/executablebooks/jupyter-book"  # jupyter-book's own, which it configures where a book has none
 )
@@ -100,7 +103,9 @@ def _images(folder: Path, id: str, content: dict, place: Place, env: BuildEnviro
 
 
 def caption_nodes(text: str) -> list[nodes.Node]:
-    """A caption's text as nodes: ``$...$`` is mathematics, backquotes are code, everything else is text and stays text."""
+    """A caption's text as nodes: ``$...$`` is mathematics, backquotes are code,
+    everything else is text and stays text.
+    """
     found, position = [], 0
     for match in _MARKED.finditer(text):
         if match.start() > position:
@@ -121,7 +126,9 @@ def published(env: BuildEnvironment) -> dict[str, dict]:
 
 
 def book_of(env: BuildEnvironment) -> citation.Book | None:
-    """The book as its ``CITATION.cff`` describes it, at the address that is configured; ``None`` without such a file."""
+    """The book as its ``CITATION.cff`` describes it, at the address that is
+    configured; ``None`` without such a file.
+    """
     repository = (env.config.html_theme_options or {}).get("repository_url") or ""
     try:
         return citation.Book.read(

@@ -1,7 +1,8 @@
-"""Sphinx extension: all figures on one page, ``{elbo-gallery} <chapter key>``, each a thumbnail that leads to the figure.
+"""Sphinx extension: all figures on one page, ``{elbo-gallery} <chapter key>``, each a
+thumbnail that leads to the figure.
 
-What is shown is what the chapters have published in this build; nothing is listed by hand. A figure that no gallery shows,
-in a book that has galleries, is a warning, and so is a gallery of a chapter without figures.
+What is shown is what the chapters have published in this build; nothing is listed by hand. A figure that no gallery
+shows, in a book that has galleries, is a warning, and so is a gallery of a chapter without figures.
 """
 
 from __future__ import annotations
@@ -147,7 +148,9 @@ def _thumbnails(app: Sphinx, error: Exception | None) -> None:
 
 
 def _archives(app: Sphinx, error: Exception | None) -> None:
-    """``figures/<chapter>.zip`` with the picture, the vector graphics and the data of each figure; equal input, equal bytes."""
+    """``figures/<chapter>.zip`` with the picture, the vector graphics and the data of each
+    figure; equal input, equal bytes.
+    """
     if error is not None or app.builder.format != "html":
         return
     folder = Path(app.outdir) / "figures"

@@ -1,8 +1,8 @@
 """Sphinx extension: mathematics is set while the book is built, so that pages need no script and no network to show it.
 
-KaTeX (MIT licence, vendored with its fonts in ``vendor/katex``) runs inside V8 through the ``mini-racer`` wheel; no Node is
-needed. A formula that KaTeX cannot set is a warning with its place, hence an error under ``-W``. The macros come from the
-configuration value ``katex_macros``, which is also written into the LaTeX preamble.
+KaTeX (MIT licence, vendored with its fonts in ``vendor/katex``) runs inside V8 through the ``mini-racer`` wheel; no
+Node is needed. A formula that KaTeX cannot set is a warning with its place, hence an error under ``-W``. The macros
+come from the configuration value ``katex_macros``, which is also written into the LaTeX preamble.
 """
 
 from __future__ import annotations

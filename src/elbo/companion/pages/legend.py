@@ -1,7 +1,8 @@
-"""The quiet lines under a figure, as HTML: one line of files, and folded below it how to cite the figure and what run made it.
+"""The quiet lines under a figure, as HTML: one line of files, and folded below it how to cite
+the figure and what run made it.
 
-Everything that comes from a record, a caption or a citation file is escaped. Without JavaScript all of it can be read and
-downloaded; ``book/_static/figures.js`` adds the buttons that copy.
+Everything that comes from a record, a caption or a citation file is escaped. Without JavaScript all of it can be read
+and downloaded; ``book/_static/figures.js`` adds the buttons that copy.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def legend(record: dict, run: dict, place: Place, book: citation.Book | None) ->
     facts = commands + _table(_facts(record, run, place, book))
     title = "how this figure was made"
     parts.append(
-        f'<details class="elbo-run"><summary class="elbo-info" title="{title}"><span class="elbo-aside">run {id}</span></summary>'
+        f'<details class="elbo-run"><summary class="elbo-info" title="{title}">'
+        f'<span class="elbo-aside">run {id}</span></summary>'
         f"{facts}</details>"
     )
     return f'<div class="elbo-figure-legend">{"".join(parts)}</div>'
@@ -159,7 +161,10 @@ def _link(href: str, name: str) -> str:
 
 
 def _details(summary: str, id: str, inner: str) -> str:
-    return f'<details class="elbo-{summary}"><summary>{summary}<span class="elbo-aside"> {id}</span></summary>{inner}</details>'
+    return (
+        f'<details class="elbo-{summary}"><summary>{summary}<span class="elbo-aside"> {id}</span></summary>'
+        f"{inner}</details>"
+    )
 
 
 def _block(name: str, text: str, what: str, file: str | None = None) -> str:

@@ -1,9 +1,10 @@
 """Sphinx extension: beside every labelled equation a small mark that leads to the test which evaluates it.
 
-The tests are read from ``tests/`` in the source tree, by syntax tree, never imported. The directive ``equation-checks`` writes the
-page that the marks lead to, with the source of every test, so that the links hold without a network. A labelled equation without
-a test is a warning (an error under ``-W``). The mark says *tested*; it says *passed* or *failed* only where the outcome is on record
-for this very package and test (:func:`elbo.companion.pages.equations.results`). A source tree without ``tests/`` gets no marks.
+The tests are read from ``tests/`` in the source tree, by syntax tree, never imported. The directive ``equation-checks``
+writes the page that the marks lead to, with the source of every test, so that the links hold without a network. A
+labelled equation without a test is a warning (an error under ``-W``). The mark says *tested*; it says *passed* or
+*failed* only where the outcome is on record for this very package and test
+(:func:`elbo.companion.pages.equations.results`). A source tree without ``tests/`` gets no marks.
 """
 
 from __future__ import annotations
@@ -85,8 +86,16 @@ class EquationChecks(SphinxDirective):
         return section
 
     def _equation(self, label: str, checks: list[Check], outcomes: Results, shown: dict[str, str]) -> list[nodes.Node]:
-        number = addnodes.pending_xref("", nodes.inline(), refdomain="math", reftype="eq", reftarget=label, refdoc=self.env.docname,
-                                       refexplicit=False, refwarn=True)  # fmt: skip
+        number = addnodes.pending_xref(
+            "",
+            nodes.inline(),
+            refdomain="math",
+            reftype="eq",
+            reftarget=label,
+            refdoc=self.env.docname,
+            refexplicit=False,
+            refwarn=True,
+        )
         line = nodes.paragraph(
             "",
             "",
@@ -123,7 +132,9 @@ def place(check: Check, repository: str, state: dict) -> nodes.Node:
 
 
 def mark(checks: list[Check], outcome: str | None, href: str, number: str) -> str:
-    """The mark beside an equation, as HTML: a quiet sign (a loud word where a test failed), and for a screen reader which test checks which equation."""
+    """The mark beside an equation, as HTML: a quiet sign (a loud word where a test failed), and for a screen reader
+    which test checks which equation.
+    """
     tests = " and ".join(f"{check.test} in {check.file}" for check in checks)
     said = escape(_SAID[outcome].format(tests))
     aside = f'<span class="elbo-aside">tested (equation {escape(number)} is {said})</span>'

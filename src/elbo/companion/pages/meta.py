@@ -1,7 +1,9 @@
-"""Sphinx extension: what a page says of itself to machines: JSON-LD (schema.org), the tags that Google Scholar reads, RO-Crate.
+"""Sphinx extension: what a page says of itself to machines: JSON-LD (schema.org), the tags that
+Google Scholar reads, RO-Crate.
 
-Only what is known is said. Dates are those of the runs (or of the book's version, where nothing was run); an absolute address
-stands only where ``html_baseurl`` is configured, a repository only where one is; there is no DOI because there is none.
+Only what is known is said. Dates are those of the runs (or of the book's version, where nothing was run);
+an absolute address stands only where ``html_baseurl`` is configured, a repository only where one is; there
+is no DOI because there is none.
 """
 
 from __future__ import annotations

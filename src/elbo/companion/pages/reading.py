@@ -1,8 +1,9 @@
 """Sphinx extension: what the theme leaves undone for readers with a keyboard, a screen reader, or no network.
 
-It drops scripts that only load things from elsewhere (thebe) or draw a second time what the icon font draws already (1.5 MB a page),
-gives the sidebar its landmark, and mends table headers and citation lists that assistive technology cannot make sense of. Every rule
-here answers a finding of the checks in ``tests/browser``, which say when one is no longer enough.
+It drops scripts that only load things from elsewhere (thebe) or draw a second time what the icon font draws
+already (1.5 MB a page), gives the sidebar its landmark, and mends table headers and citation lists that
+assistive technology cannot make sense of. Every rule here answers a finding of the checks in ``tests/browser``,
+which say when one is no longer enough.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ def _finish(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict:
-    """Register the repairs: after everything else has written its part of a page, before anything counts or packs the files."""
+    """Register the repairs: after everything else has written its part of a page, before
+    anything counts or packs the files.
+    """
     app.connect("html-page-context", _context, priority=990)
     app.connect("build-finished", _finish, priority=10)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,8 +1,10 @@
-"""Sphinx extension: what was verified when, and on what; ``{elbo-status} figures``, ``reference-tables``, ``equations`` or ``build``.
+"""Sphinx extension: what was verified when, and on what; ``{elbo-status} figures``,
+``reference-tables``, ``equations`` or ``build``.
 
-Everything is read while the book is built: the records of the runs, the reference tables (their digests are computed again), the
-tests of the equations. Nothing is typed in, so that the page says what this build knows, and of what it does not know that it does
-not. A reference table that is not the one in its record is a warning (an error under ``-W``).
+Everything is read while the book is built: the records of the runs, the reference tables (their digests are
+computed again), the tests of the equations. Nothing is typed in, so that the page says what this build knows,
+and of what it does not know that it does not. A reference table that is not the one in its record is a
+warning (an error under ``-W``).
 """
 
 from __future__ import annotations
@@ -103,8 +105,12 @@ def _reference_tables(app: Sphinx, docname: str) -> list[nodes.Node]:
         same = table.is_file() and file_digest(table) == about.get("sha256")
         name = f"{path.parent.name}/{path.stem}"
         if not same:
-            logger.warning("reference table %s is not the one in its record: restore it with git checkout data/reference",
-                           name, type="elbo", subtype="status")  # fmt: skip
+            logger.warning(
+                "reference table %s is not the one in its record: restore it with git checkout data/reference",
+                name,
+                type="elbo",
+                subtype="status",
+            )
         when = words.moment(about["finished"]) if about.get("finished") else "date not recorded"
         measured = f"{when}, on {words.device(about)}, commit {words.commit(about)}"
         verified = f"{words.digest(about['sha256'])}, {'the same now' if same else 'CHANGED'}"
@@ -125,7 +131,10 @@ def _equations(app: Sphinx, docname: str) -> list[nodes.Node]:
     said = f"{len(every)} equations are labelled and {len(tested)} of them have a test. "
     if outcomes.outcomes:
         at = f", on {words.moment(outcomes.finished)}" if outcomes.finished else ""
-        said += f"Of {len(passed)} the tests passed in the last run of exactly this code{at}, commit {words.commit({'commit': outcomes.commit})}."
+        said += (
+            f"Of {len(passed)} the tests passed in the last run of exactly this code{at}, commit "
+            f"{words.commit({'commit': outcomes.commit})}."
+        )
     else:
         said += "How the tests ended is not known to this build: they were not run on exactly this code before it."
     rows: list[list[Cell]] = []

@@ -58,7 +58,9 @@ LONGEST = 4_000
 
 
 def quote(value: object, most: int = 200, marks: bool = True) -> str:
-    """What a person gave, to be repeated in a sentence: ``most`` characters of it at most, in quotation marks or bare."""
+    """What a person gave, to be repeated in a sentence: ``most`` characters of it at
+    most, in quotation marks or bare.
+    """
     text = value if isinstance(value, str) else repr(value)
     text = shorten(text, most)
     return repr(text) if marks else " ".join(text.split())

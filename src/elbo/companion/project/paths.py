@@ -73,8 +73,8 @@ class Project:
 def find_project(root: str | Path | None = None, data_files: Mapping[str, tuple[str, ...]] | None = None) -> Project:
     """The project at ``root``, else at ``ELBO_ROOT``, else upward from the working directory, else of this package.
 
-    A package that is installed from a checkout has that; one that is not carries its book with it (read-only: what is made
-    from it goes to ``_build`` in the working directory).
+    A package that is installed from a checkout has that; one that is not carries its book with it (read-only: what is
+    made from it goes to ``_build`` in the working directory).
 
     Raises:
         CompanionError: there is none.

@@ -1,4 +1,6 @@
-"""A new chapter in every place that a chapter touches; it runs, its tests pass, and every text in it waits to be replaced."""
+"""A new chapter in every place that a chapter touches; it runs, its tests pass, and every
+text in it waits to be replaced.
+"""
 
 from __future__ import annotations
 

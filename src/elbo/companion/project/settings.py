@@ -34,7 +34,9 @@ def home() -> Path | None:
 
 
 def packaged() -> Path | None:
-    """The book that came with this package, ``None`` for one that is installed from a checkout. Nothing writes into it."""
+    """The book that came with this package, ``None`` for one that is installed from a
+    checkout. Nothing writes into it.
+    """
     return PACKAGED if is_checkout(PACKAGED) else None
 
 
@@ -44,8 +46,9 @@ def is_packaged(folder: Path) -> bool:
 
 
 def checkout() -> Path | None:
-    """The book in force: ``ELBO_ROOT``, which a command sets for the kernels and builds that it starts, else :func:`home`,
-    else :func:`packaged`."""
+    """The book in force: ``ELBO_ROOT``, which a command sets for the kernels and builds that it starts, else
+    :func:`home`, else :func:`packaged`.
+    """
     given = os.environ.get("ELBO_ROOT")
     folder = Path(given).expanduser().resolve() if given else None
     return folder if folder and is_checkout(folder) else home() or packaged()
@@ -58,7 +61,9 @@ def source_file(root: Path, name: str) -> Path:
 
 
 def build_folder(root: Path) -> Path:
-    """``_build``, where everything that is made from a book goes: beside its pages, in the working folder for a packaged one."""
+    """``_build``, where everything that is made from a book goes: beside its pages, in the
+    working folder for a packaged one.
+    """
     return (Path.cwd() if is_packaged(root) else root) / "_build"
 
 

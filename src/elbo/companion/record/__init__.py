@@ -1,1 +1,3 @@
-"""What a run came from and what it leaves behind. Runs in every process; imports ``project``, the ledger, nothing heavy at once."""
+"""What a run came from and what it leaves behind. Runs in every process; imports ``project``, the
+ledger, nothing heavy at once.
+"""

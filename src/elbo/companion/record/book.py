@@ -1,4 +1,6 @@
-"""The book as its ``CITATION.cff`` describes it: the one place of title, authors, version, DOI, address and repository."""
+"""The book as its ``CITATION.cff`` describes it: the one place of title, authors,
+version, DOI, address and repository.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ LICENSE = "https://creativecommons.org/licenses/by/4.0/"
 
 @dataclass(frozen=True)
 class Author:
-    """An author: a group has a ``name``, a person ``family`` and ``given`` names, either perhaps an ``orcid`` (an address)."""
+    """An author: a group has a ``name``, a person ``family`` and ``given`` names, either
+    perhaps an ``orcid`` (an address).
+    """
 
     name: str = ""
     family: str = ""

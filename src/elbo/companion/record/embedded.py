@@ -1,9 +1,9 @@
 """The record inside a figure's file: everything that it takes to make the figure again and to compare.
 
-The record of a figure (:func:`elbo.companion.kernel.publish.bundle`) stands in its PNG (text chunk ``elbo:record``), its SVG (Dublin
-Core ``source``) and its PDF (``Keywords`` of the document information) as JSON, there with the table of the figure packed
-into it. A file may come from anywhere, so that nothing in it is trusted: sizes are bounded, nothing is unpickled, an XML
-entity is refused, and a table that is not the one its digest names is an error.
+The record of a figure (:func:`elbo.companion.kernel.publish.bundle`) stands in its PNG (text chunk ``elbo:record``),
+its SVG (Dublin Core ``source``) and its PDF (``Keywords`` of the document information) as JSON, there with the table of
+the figure packed into it. A file may come from anywhere, so that nothing in it is trusted: sizes are bounded, nothing
+is unpickled, an XML entity is refused, and a table that is not the one its digest names is an error.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class Record:
 
 
 def pack(table: str) -> dict[str, Any]:
-    """A table as it goes into the record: ``{"xz": CSV, compressed, in base64}``, or where that is too long ``{"summary": ...}``."""
+    """A table as it goes into the record: ``{"xz": CSV, compressed, in base64}``, or where that is
+    too long ``{"summary": ...}``.
+    """
     packed = base64.b64encode(lzma.compress(table.encode(), preset=6)).decode()
     return {"xz": packed} if len(packed) <= PACKED_LIMIT else {"summary": summary(table)}
 
@@ -89,8 +91,8 @@ def read(path: Path) -> Record:
     text = _text(content)
     if text is None:
         raise CompanionError(
-            f"{name} carries no record of a figure; take the PNG, SVG, PDF or JSON as the book offers it under the figure "
-            "(a screenshot or a file that another program has saved again has lost it)"
+            f"{name} carries no record of a figure; take the PNG, SVG, PDF or JSON as the book offers it under the "
+            "figure (a screenshot or a file that another program has saved again has lost it)"
         )
     try:
         return parse(text)
@@ -189,7 +191,9 @@ def _from_pdf(content: bytes) -> str | None:
 
 
 def _from_svg(content: bytes) -> str | None:
-    """Text of the first ``dc:source``; a file that declares an entity is not read on (entities can expand without end)."""
+    """Text of the first ``dc:source``; a file that declares an entity is not read on
+    (entities can expand without end).
+    """
     from xml.parsers import expat
 
     found: list[str] = []

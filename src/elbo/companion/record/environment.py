@@ -1,4 +1,6 @@
-"""What a result came from: commit, versions, device, threads, data. One description for figures, runs and reference tables."""
+"""What a result came from: commit, versions, device, threads, data. One description for
+figures, runs and reference tables.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,9 @@ PACKAGES = (
 def commit(folder: Path | None = None) -> dict[str, str | bool | None]:
     """``{"commit": sha or None, "dirty": True if tracked files differ from it}`` of a book.
 
-    A packaged book and an unpacked archive have no git: :data:`ARCHIVED` says what they were made of, and counts before the
-    git of a repository that they happen to lie in. Whether an archive's files were changed afterwards is not known (``None``).
+    A packaged book and an unpacked archive have no git: :data:`ARCHIVED` says what they were made of, and
+    counts before the git of a repository that they happen to lie in. Whether an archive's files were changed
+    afterwards is not known (``None``).
     """
     folder = folder or checkout()
     if folder is None:
@@ -62,8 +65,8 @@ def environment(folder: Path | None = None) -> dict[str, Any]:
 
     ``folder`` is the checkout whose commit and lock file count, the one in force unless it is given.
 
-    Packages that are already imported are asked for their state (torch: threads, device name); nothing is imported for the purpose.
-    What this process has loaded stands in the ledger.
+    Packages that are already imported are asked for their state (torch: threads, device name); nothing is imported for
+    the purpose. What this process has loaded stands in the ledger.
     """
     described = {
         **commit(folder),

@@ -90,7 +90,8 @@ def directory_digest(folder: Path, without: str | None = None) -> str | None:
 
 
 def data_marker(parameters: dict[str, Any], files: Mapping[str, tuple[str, ...]]) -> str | None:
-    """A hash of the sizes of the files in ``ELBO_DATA`` that belong to data sets named by a parameter; ``None`` without.
+    """A hash of the sizes of the files in ``ELBO_DATA`` that belong to data sets named by
+    a parameter; ``None`` without.
 
     Contents need not be read here: fetched files are verified against checksums when they are loaded,
     and the checksums stand in the package, whose source is another of the inputs. Nor does the user's cache count,

@@ -47,7 +47,9 @@ def sentinel(chapter: str) -> str:
 
 
 def figures_in(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The figures of an executed notebook, in its order: ``id, chapter, caption, alt, files``, the PNG among the files."""
+    """The figures of an executed notebook, in its order: ``id, chapter, caption, alt,
+    files``, the PNG among the files.
+    """
     for data in _outputs(notebook):
         if content := data.get(MIME):
             yield {**content, "files": {**content["files"], "png": data.get("image/png", "")}}

@@ -1,11 +1,12 @@
 """Software Heritage identifiers (SWHID, ISO/IEC 18670) of what made a figure, from git and from the bytes alone.
 
-An identifier of git *is* one of Software Heritage: ``swh:1:rev:`` before the SHA-1 of a commit, ``swh:1:dir:`` before that of its tree,
-``swh:1:cnt:`` before that of a file. A part of a file has the qualifier ``lines``; ``anchor`` and ``path`` say in which revision,
-and where in it, the file is found. No service is asked, and whether an archive holds a copy is not said.
+An identifier of git *is* one of Software Heritage: ``swh:1:rev:`` before the SHA-1 of a commit, ``swh:1:dir:``
+before that of its tree, ``swh:1:cnt:`` before that of a file. A part of a file has the qualifier ``lines``;
+``anchor`` and ``path`` say in which revision, and where in it, the file is found. No service is asked, and whether
+an archive holds a copy is not said.
 
-Nothing false is said of a checkout with changes: there the revision and its directory are left out, and a file is named by the bytes
-that were there, without an anchor.
+Nothing false is said of a checkout with changes: there the revision and its directory are left out, and a file is named
+by the bytes that were there, without an anchor.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ def identity(folder: Path | None, about: dict[str, Any], places: Iterable[str]) 
         places: ``src/elbo/figures/....py#L10-L20``, seen from ``folder``; a file that is not there is left out.
 
     Returns:
-        ``revision`` and ``directory``, ``None`` where they are not known or the checkout had changes, and ``content``: one
-        identifier for each place, with ``anchor``, ``path`` and ``lines`` where that revision holds exactly these bytes.
+        ``revision`` and ``directory``, ``None`` where they are not known or the checkout had changes, and
+        ``content``: one identifier for each place, with ``anchor``, ``path`` and ``lines`` where that
+        revision holds exactly these bytes.
     """
     sha = about.get("commit")
     clean = about.get("dirty") is False and bool(sha) and bool(_SHA1.fullmatch(str(sha)))
@@ -70,7 +72,8 @@ def identity(folder: Path | None, about: dict[str, Any], places: Iterable[str]) 
 def of(record: dict[str, Any], origin: str = "") -> dict[str, Any]:
     """The identifiers in a figure's record, of an older record those that follow from its commit.
 
-    ``origin``, the address of the repository, is named in each where it is known. What has not the form of an identifier is left out.
+    ``origin``, the address of the repository, is named in each where it is known. What has not the
+    form of an identifier is left out.
     """
     said = record.get("swhid")
     if not isinstance(said, dict):
@@ -82,7 +85,9 @@ def of(record: dict[str, Any], origin: str = "") -> dict[str, Any]:
 
 
 def cited(record: dict[str, Any], origin: str = "") -> str:
-    """The one identifier for a citation: the lines that made the figure, anchored in their revision, else the revision; may be empty."""
+    """The one identifier for a citation: the lines that made the figure, anchored in their revision,
+    else the revision; may be empty.
+    """
     said = of(record, origin)
     return next(iter(said["content"]), said["revision"] or "")
 
@@ -124,7 +129,9 @@ def _tree(folder: Path, commit: str) -> str | None:
 
 
 def _written_down(folder: Path) -> list[str] | None:
-    """Lines of :data:`LISTED`: the tree, then its files as ``git ls-tree -r`` has them; ``None`` where git is to be asked."""
+    """Lines of :data:`LISTED`: the tree, then its files as ``git ls-tree -r`` has them;
+    ``None`` where git is to be asked.
+    """
     try:
         return (folder / LISTED).read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,7 +1,8 @@
 """Make a figure again from the record in its file, and say how close the new numbers are to the recorded ones.
 
 The chapter runs as it stands in the checkout, with the parameters of the record, by the way of every run
-(:mod:`elbo.companion.run.runner`), but under ``_build/reproduce``: the accepted runs and the built book stay as they are.
+(:mod:`elbo.companion.run.runner`), but under ``_build/reproduce``: the accepted runs and
+the built book stay as they are.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ def make_plan(project: Project, source: Source, device: str | None = None) -> Pl
     known = chapter_keys(project)
     if found.chapter not in known:
         raise CompanionError(
-            f"the record in {source.where} names the chapter {found.chapter!r}, which is not in the book{nearest(found.chapter, known)}"
+            f"the record in {source.where} names the chapter {found.chapter!r}, which is not in the "
+            f"book{nearest(found.chapter, known)}"
         )
     chapter = read_chapter(project, found.chapter)
     profile = Profile(found.profile or "by-hand", {chapter.key: found.parameters}, f"the record in {source.where}")
@@ -106,7 +108,8 @@ def make_plan(project: Project, source: Source, device: str | None = None) -> Pl
 
 
 def rerun(project: Project, source: Source, plan: Plan, display: Display, timeout: int | None = None) -> dict[str, Any]:
-    """Run the chapter; the files of the figure by format, ``png`` and ``pdf`` in base64, and ``run``, the notebook's path.
+    """Run the chapter; the files of the figure by format, ``png`` and ``pdf`` in base64,
+    and ``run``, the notebook's path.
 
     Raises:
         CompanionError: the chapter failed, or publishes no figure of this id any more.
@@ -130,7 +133,9 @@ def rerun(project: Project, source: Source, plan: Plan, display: Display, timeou
 def compared(
     source: Source, files: dict[str, Any], standard_errors: float = STANDARD_ERRORS, rounding: float = ROUNDING
 ) -> Outcome:
-    """Compare the new table with the recorded one: by digest, cell by cell, or by its summary where there is no more."""
+    """Compare the new table with the recorded one: by digest, cell by cell, or by its
+    summary where there is no more.
+    """
     found, now = source.record, files["csv"]
     if hashlib.sha256(now.encode()).hexdigest() == found.csv_sha256:
         comparison = compare(now, now)

@@ -1,13 +1,15 @@
-"""Compare two tables of a figure cell by cell: the same, the same within tolerance, or different, where and by how much.
+"""Compare two tables of a figure cell by cell: the same, the same within tolerance, or
+different, where and by how much.
 
 What a cell may differ by is told from its column:
 
 * A column with a standard error may differ by ``k`` standard errors of the difference of two independent runs,
-  ``sqrt(se_recorded^2 + se_now^2)``. The standard error of ``name`` is the column ``name_se`` or ``se_name``; a column named
-  ``se`` or ``se_...`` after which no column is named belongs to the nearest column on its left, and two of them add up.
+  ``sqrt(se_recorded^2 + se_now^2)``. The standard error of ``name`` is the column ``name_se`` or
+  ``se_name``; a column named ``se`` or ``se_...`` after which no column is named belongs to the nearest
+  column on its left, and two of them add up.
 * A standard error is itself uncertain, the more so from few seeds: it may differ by a factor of ten.
-* Any other column of numbers may differ by rounding: by a fraction of the largest value in the column. Whole numbers and
-  words must be the same.
+* Any other column of numbers may differ by rounding: by a fraction of the largest value in the column. Whole
+  numbers and words must be the same.
 * Measured times (``seconds`` or ``..._seconds``) are never the same twice and are not compared.
 """
 
@@ -135,7 +137,8 @@ def compare_summary(recorded: dict[str, Any], now: dict[str, Any], rounding: flo
         )
     return Comparison(
         "within tolerance",
-        f"within rounding, as far as the summary of the table tells: number, least, largest and mean value of {len(before)} columns",
+        "within rounding, as far as the summary of the table tells: number, least, largest and mean value of "
+        f"{len(before)} columns",
         (),
         times,
     )

@@ -1,4 +1,6 @@
-"""What ``elbo reproduce`` says: the record, the differences, the verdict; in lines for a person, in one object for a script."""
+"""What ``elbo reproduce`` says: the record, the differences, the verdict; in lines for a
+person, in one object for a script.
+"""
 
 from __future__ import annotations
 
