@@ -66,11 +66,11 @@ def dimmed(colour: str) -> str:
 
 GRAMMAR = {
     "black": "p exact elbo train test",
-    "blue": "q exclusive vb cavi aevb; mutual information; beta-vae iwae",
-    "green": "inclusive ep wake-sleep; reconstruction; pca",
+    "blue": "q exclusive vb cavi aevb; mutual information; beta-vae iwae; beta",
+    "green": "inclusive ep wake-sleep; reconstruction; pca; beta-tcvae",
     "vermilion": "hmc mcem; marginal kl; vae",
-    "purple": "svi full-rank; average kl; ica",
-    "brown": "gibbs; energy",
+    "purple": "svi full-rank; average kl; ica; factorvae",
+    "brown": "gibbs; energy; capacity",
     "violet": "entropy",
     "grey": "laplace; log n",
 }

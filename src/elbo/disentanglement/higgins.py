@@ -9,9 +9,9 @@ average the differences,
 The score is the accuracy of a linear classifier :math:`p(y \mid z^b_{\mathrm{diff}})` on votes that it has not seen;
 chance is 1/K. It can be 1 where only K - 1 of K factors are coded (Kim & Mnih, 2018) and where the code is rotated.
 
-How the settings are known. The procedure above: from two public descriptions of the paper's section 3. That the four
-factors other than shape were used, Adagrad at 1e-2, ten models with three classifiers each and the lower half of the
-thirty scores dropped: our recollection of its appendix, not read again. L and the numbers of votes: not known; the
+How the settings are known. The procedure, K = 4 (the factors other than shape), Adagrad at 1e-2 "until convergence",
+5,000 votes to test, ten models with three classifiers each and the lower half of the thirty scores dropped: read in the
+paper, sections 3 and 4.2 and appendix A.4, as it stood under review. L and the number of votes to train: not said; the
 defaults are those of ``disentanglement_lib`` (Locatello et al., 2019), read in its source: L = 64 pairs, 10,000 votes
 to train, 5,000 to test, scikit-learn's logistic regression on features as they are, all five factors of dSprites.
 """
@@ -43,7 +43,7 @@ __all__ = [
 ROOM = 4_000_000  # numbers gathered at a time
 
 VARIANTS: Mapping[str, Mapping] = MappingProxyType({
-    "higgins-2017": MappingProxyType({"classifier": Adagrad()}),  # by recollection, see above
+    "higgins-2017": MappingProxyType({"classifier": Adagrad()}),  # appendix A.4, see above
     "locatello-2019": MappingProxyType({"classifier": Softmax(strength=1.0, standardise=False)}),
 })  # fmt: skip
 """Named settings: ``higgins_score(codes, factors, generator=g, **VARIANTS["locatello-2019"])``. Which columns are

@@ -1,4 +1,4 @@
-r"""Linear softmax classifiers for the metrics: one fitted to the end, one stepped as the paper is said to have done."""
+r"""Linear softmax classifiers for the metrics: one fitted to the end, one stepped as the paper did."""
 
 from __future__ import annotations
 

@@ -95,6 +95,13 @@ KINDS = {
         "pca": (GREEN, "-.", "^"),
         "ica": (PURPLE, ":", "D"),
     },
+    # what training asks of the code beside the picture; beta is the objective of the beta-VAE
+    "objectives": {
+        "beta": (BLUE, "-", "o"),
+        "beta-tcvae": (GREEN, "--", "s"),
+        "factorvae": (PURPLE, "-.", "^"),
+        "capacity": (BROWN, ":", "D"),
+    },
 }
 """The grammar: colour, line and marker of every meaning, by kind. A figure asks for a meaning, never for a colour."""
 
@@ -134,6 +141,7 @@ TOGETHER = (
     ("elbo", "energy", "entropy"),
     ("vae", "iwae"),
     ("beta-vae", "vae", "pca", "ica"),
+    ("beta", "beta-tcvae", "factorvae", "capacity"),
 )
 """Which meanings are drawn in one panel somewhere in the book; add to it where a new figure brings others together."""
 

@@ -3,7 +3,7 @@
 from elbo.figures.kingma_welling_2013 import deep
 from elbo.figures.kingma_welling_2013.amortisation import amortisation_gap
 from elbo.figures.kingma_welling_2013.bound import bound, bound_and_lead, bound_at_scale
-from elbo.figures.kingma_welling_2013.collapse import use_of_latents
+from elbo.figures.kingma_welling_2013.collapse import remedies, use_of_latents
 from elbo.figures.kingma_welling_2013.drawing import autoencoder
 from elbo.figures.kingma_welling_2013.draws import draws_and_batches
 from elbo.figures.kingma_welling_2013.evidence import breakdown, estimators, evidence, evidence_at_scale

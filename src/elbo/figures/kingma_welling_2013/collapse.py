@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from elbo.figures import style
 from elbo.figures.kingma_welling_2013.looks import SIZES
 
-__all__ = ["use_of_latents"]
+__all__ = ["remedies", "use_of_latents"]
 
 
 def use_of_latents(table: pd.DataFrame, threshold: float = 0.01) -> Figure:
@@ -56,4 +56,30 @@ def use_of_latents(table: pd.DataFrame, threshold: float = 0.01) -> Figure:
     )
     style.panel(right, "Active latents over training", "samples seen", "active latents")
     style.end_labels(right, names, gap=0.08)
+    return figure
+
+
+def remedies(table: pd.DataFrame) -> Figure:
+    """Latents with more than 0.01 nats (left) and the test bound (right) over training, a line a remedy.
+
+    Args:
+        table: from :func:`elbo.experiments.kingma_welling_2013.remedy_means`.
+    """
+    figure, axes = style.new(1, 2, height=3.0)
+    titles = {
+        "active_kl": ("Latents above 0.01 nats", "latents"),
+        "bound": ("Bound on test images", "nats per image"),
+    }
+    for axis, (column, (title, unit)) in zip(axes[0], titles.items()):
+        names = []
+        for (colour, marker, line), (remedy, own) in zip(SIZES, table.groupby("remedy", sort=False)):
+            axis.plot(own.samples, own[column], linestyle=line, color=colour, marker=marker)
+            style.band(axis, own.samples, own[column], own[f"{column}_se"].fillna(0.0), color=colour)
+            names.append((own.samples.iloc[-1], own[column].iloc[-1], remedy, colour))
+        axis.set_xscale("log")
+        axis.grid(axis="y")
+        if column == "bound":
+            axis.set_ylim(table[column].quantile(0.2), table[column].max() + 0.5)
+        style.panel(axis, title, "samples seen", unit)
+        style.end_labels(axis, names, gap=0.08)
     return figure
