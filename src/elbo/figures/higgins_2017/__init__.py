@@ -9,6 +9,7 @@ __all__ = [
     "average_vote",
     "by_use",
     "factor_spread",
+    "objectives",
     "over_beta",
     "over_training",
     "posterior_paths",

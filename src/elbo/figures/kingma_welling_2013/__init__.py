@@ -32,5 +32,6 @@ __all__ = [
     "manifold",
     "prior_samples",
     "reconstructions",
+    "remedies",
     "use_of_latents",
 ]
