@@ -65,6 +65,7 @@ def test_without_free_bits_and_warm_up_it_is_the_bound():
     torch.testing.assert_close(loss(params, x, at(eps, 0), ONE), -sgvb_b(MODEL, params, x, eps).mean())
 
 
+@pytest.mark.equation("eq-kingma-welling-2013-free-bits")
 def test_warm_up_is_beta_that_grows():
     params, x, eps = case()
     loss, terms = free_bits.objective(MODEL, 0.0, 200)
@@ -74,6 +75,7 @@ def test_warm_up_is_beta_that_grows():
     torch.testing.assert_close(sum(terms(params, x, at(eps, 50), ONE).values()), loss(params, x, at(eps, 50), ONE))
 
 
+@pytest.mark.equation("eq-kingma-welling-2013-free-bits")
 def test_a_latent_below_its_free_bits_is_not_pressed_and_one_above_pays_in_full():
     params, x, eps = case()
     each = free_bits.latent_kl(*MODEL.encode(params, x)).mean(0)

@@ -29,6 +29,7 @@ __all__ = [
     "join",
     "noise",
     "number",
+    "remedies",
     "reparameterisations",
     "signal",
     "weights",
@@ -245,6 +246,24 @@ def active(table: pd.DataFrame) -> dict[str, str]:
         "active-small": str(small),
         "active-small-bound": number(ends.bound[small]),
     }
+
+
+def remedies(means: pd.DataFrame, models: pd.DataFrame) -> dict[str, str]:
+    """What free bits and warm-up do to the latents and to the bound at the end; from ``remedy_means`` and its models."""
+    ends = means[means.samples == means.samples.max()].set_index("remedy")
+    size, free = int(models.latent_dim.iloc[0]), float(models.free.max())
+    said = {
+        "remedy-size": str(size),
+        "remedy-seeds": str(int(ends.seeds.iloc[0])),
+        "remedy-lambda": f"{free:g}",
+        "remedy-given": number(size * free, 1),
+        "remedy-free-kl": number(ends.kl["free bits"], 1),
+        "remedy-cost": number(ends.bound["none"] - ends.bound["free bits"], 1),
+    }
+    for name, remedy in (("none", "none"), ("warm", "warm-up"), ("free", "free bits")):
+        said |= {f"remedy-{name}-active": number(ends.active_kl[remedy], 0)}
+        said |= {f"remedy-{name}-bound": number(ends.bound[remedy], 1)}
+    return said
 
 
 def evidence(table: pd.DataFrame, prefix: str = "evidence") -> dict[str, str]:
