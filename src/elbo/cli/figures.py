@@ -31,15 +31,17 @@ def figures(
     as_json: Json = False,
     root: Root = None,
 ) -> None:
-    """List the figures of the accepted runs, one a line: id, and the question that the figure answers."""
+    """List the figures of the accepted runs, then the live ones: a line each, id and the question that it answers."""
     from elbo.companion.project.profiles import load_profile
     from elbo.companion.record import citation
     from elbo.companion.record.handover import published_figures
+    from elbo.live.citing import rows as live_rows
 
     project = checkout(root)
     if format not in (None, "json", *citation.FORMATS):
         raise CompanionError(f"there is no format {format!r}; choose one of {', '.join(citation.FORMATS)}, json")
     rows = published_figures(project, load_profile(project, profile).name)
+    rows += live_rows(project.root) if rows else []
     if as_json or format == "json":
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -66,13 +68,15 @@ def cite(
     profile: ProfileName = "quick",
     root: Root = None,
 ) -> None:
-    """Print how to cite a figure of an accepted run."""
+    """Print how to cite a figure of an accepted run, or the first state of a live figure."""
     from elbo.companion.project.profiles import load_profile
     from elbo.companion.record import citation
     from elbo.companion.record.handover import published_figure
+    from elbo.live.citing import places, row
 
     project = checkout(root)
-    found = published_figure(project, load_profile(project, profile).name, id)
+    name, on_page = load_profile(project, profile).name, places(project.root / "book")
+    found = row(id, on_page[id]) if id in on_page else published_figure(project, name, id)
     book = citation.Book.of(project.root)
     try:
         print(citation.cite(found["record"], book, format, found["run"].get("finished", "")))

@@ -18,24 +18,28 @@ import re
 from html import escape
 from pathlib import Path
 
-import yaml
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from elbo import live
+from elbo.companion.record import citation
+from elbo.companion.record.book import Book
+from elbo.live.citing import record
 from elbo.live.spec import Figure
 
-__all__ = ["Live", "LiveState", "setup"]
+__all__ = ["Live", "LiveState", "drawn", "placed", "setup"]
 
 logger = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
+SCRIPTED = ("html", "dirhtml", "singlehtml")
+"""The builders whose pages run scripts; all others get the static figure, an e-book too."""
 CHECKED = "book/live"
 """The page that says how live figures are checked; linked from each where the book has it."""
 _MATHS = re.compile(r"\$([^$]+)\$")
 _LINK = re.compile(r"(.+?)\s*<([\w-]+)\s*:\s*([^<>]*)>$", re.DOTALL)
-_TITLE = "Carving the ELBO"
 
 
 class live_stage(nodes.General, nodes.Element):
@@ -56,16 +60,17 @@ class Live(SphinxDirective):
             about = live.figure(self.arguments[0])
         except KeyError as error:
             raise self.error(error.args[0]) from None
-        placed = _placed(self.env)
-        if placed.setdefault(about.id, self.env.docname) != self.env.docname:
-            raise self.error(f"live figure {about.id} stands on two pages: {placed[about.id]} and {self.env.docname}")
+        found = placed(self.env)
+        if found.setdefault(about.id, self.env.docname) != self.env.docname:
+            raise self.error(f"live figure {about.id} stands on two pages: {found[about.id]} and {self.env.docname}")
         folder = _draw(self.env.app, about)
         where = "/" + Path(os.path.relpath(folder / f"{about.id}.*", self.env.srcdir)).as_posix()
         image = nodes.image(uri=where, alt=about.filled(about.alt))
         frame = nodes.container("", image, classes=["elbo-figure-image"])
         caption = about.filled(about.caption)
         words = nodes.caption(caption, "", *_words(caption))
-        question = nodes.paragraph("", about.question, classes=["elbo-live-question"])
+        over = nodes.paragraph("", about.question, classes=["elbo-live-question"])
+        question = addnodes.only("", over, expr="html")  # elsewhere the caption, which opens with it, is enough
         figure = nodes.figure(
             "", question, live_stage("", frame, figure=about.id), words, live_legend(), align="default"
         )
@@ -93,6 +98,18 @@ class LiveState(SphinxRole):
         return [link], []
 
 
+class DecoderNumber(SphinxRole):
+    """``{live-decoder}`name .4f```: a number from the record of the quantised decoder, as it was measured."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        name, _, form = self.text.partition(" ")
+        said = json.loads((Path(__file__).parent / "decoder.json").read_text(encoding="utf-8"))
+        if not isinstance(said.get(name), int | float):
+            message = self.inliner.reporter.error(f"live: the decoder's record has no number {name!r}", line=self.lineno)
+            return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
+        return [nodes.Text(format(said[name], form).replace("-", "−"))], []
+
+
 class state_link(nodes.Inline, nodes.TextElement):
     """A link to a state of a live figure, which may stand on another page."""
 
@@ -116,17 +133,21 @@ def _words(text: str) -> list[nodes.Node]:
     return [nodes.math(part, part) if i % 2 else nodes.Text(part) for i, part in enumerate(parts) if part]
 
 
+def drawn(app: Sphinx) -> Path:
+    """The folder below the build directory that holds the static figures."""
+    return Path(app.outdir).parent / "jupyter_execute" / "live"
+
+
 def _draw(app: Sphinx, about: Figure) -> Path:
-    """The static figure as SVG and PDF below the build directory; returns the folder."""
-    folder = Path(app.outdir).parent / "jupyter_execute" / "live"
+    """The static figure as SVG, PDF and PNG; returns the folder."""
+    folder, figure = drawn(app), live.show(about.id)
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = live.show(about.id)
-    drawn.savefig(folder / f"{about.id}.svg", metadata={"Date": None, "Title": about.question})
-    drawn.savefig(folder / f"{about.id}.pdf", metadata={"CreationDate": None, "Title": about.question})
+    for suffix, about_file in (("svg", {"Date": None}), ("pdf", {"CreationDate": None}), ("png", {})):
+        figure.savefig(folder / f"{about.id}.{suffix}", dpi=300, metadata={**about_file, "Title": about.question})
     return folder
 
 
-def _placed(env) -> dict[str, str]:
+def placed(env) -> dict[str, str]:
     """Where each live figure stands: page by id."""
     if not hasattr(env, "elbo_live"):
         env.elbo_live = {}
@@ -134,29 +155,19 @@ def _placed(env) -> dict[str, str]:
 
 
 def _purge(app: Sphinx, env, docname: str) -> None:
-    env.elbo_live = {id: page for id, page in _placed(env).items() if page != docname}
+    env.elbo_live = {id: page for id, page in placed(env).items() if page != docname}
 
 
 def _merge(app: Sphinx, env, docnames: list[str], other) -> None:
-    _placed(env).update(_placed(other))
+    placed(env).update(placed(other))
 
 
 def _cite(app: Sphinx, about: Figure) -> str:
-    """BibTeX of a state; ``@URL@`` is where the script writes the address."""
-    path = Path(app.srcdir) / "CITATION.cff"
-    said = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    names = [a.get("name") or f"{a.get('family-names')}, {a.get('given-names')}" for a in said.get("authors", [])]
-    author = " and ".join(f"{{{name}}}" for name in names)
-    lines = {
-        "author": author,
-        "title": f"{{{about.question}}}",
-        "howpublished": f"Live figure \\texttt{{{about.id}}} in: {said.get('title', _TITLE)}",
-        "version": str(said.get("version", "")),
-        "year": str(said.get("date-released", ""))[:4],
-        "url": "@URL@",
-    }
-    body = ",\n".join(f"  {name} = {{{value}}}" for name, value in lines.items() if value)
-    return f"@misc{{{about.id},\n{body}\n}}"
+    """BibTeX of a state; ``@URL@`` is where the script writes the address. Empty for a book that does not say how it is cited."""
+    if not (Path(app.srcdir) / "CITATION.cff").is_file():
+        return ""
+    book, said = Book.read(Path(app.srcdir), "https://book.invalid"), record(about.id, "page")
+    return citation.cite(said, book, "bibtex").replace(book.address(said), "@URL@")
 
 
 def _visit_stage(translator, node) -> None:
@@ -194,7 +205,7 @@ def _visit_legend(translator, node) -> None:
 
 def _visit_link(translator, node) -> None:
     builder, id, state = translator.builder, node["id"], node["state"]
-    page = _placed(builder.env).get(id)
+    page = placed(builder.env).get(id)
     if page is None:
         logger.warning("live: a link leads to %s, which stands on no page", id, location=node, type="elbo")
         page = builder.current_docname
@@ -219,8 +230,8 @@ def _skip(translator, node) -> None:
 
 def _scripts(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
     """The runtime and the figures' own scripts, on the pages where they stand."""
-    ids = [id for id, page in sorted(_placed(app.env).items()) if page == pagename]
-    if not ids or app.builder.format != "html":
+    ids = [id for id, page in sorted(placed(app.env).items()) if page == pagename]
+    if not ids or app.builder.name not in SCRIPTED:
         return
     app.add_css_file("live/live.css")
     for name in ("maths", "live", *ids):
@@ -234,13 +245,14 @@ def _static(app: Sphinx, config) -> None:
 def setup(app: Sphinx) -> dict:
     """Register the directive and the role ``live``."""
     paper = (_nothing, _nothing)
-    others = {"latex": paper, "text": paper, "man": paper, "texinfo": paper}
+    others = {"epub": paper, "latex": paper, "text": paper, "man": paper, "texinfo": paper}
     none = {name: (_skip, None) for name in others}
     app.add_node(live_stage, html=(_visit_stage, _depart_stage), **others)
     app.add_node(live_legend, html=(_visit_legend, None), **none)
     app.add_node(state_link, html=(_visit_link, _depart_link), **others)
     app.add_directive("live", Live)
     app.add_role("live", LiveState())
+    app.add_role("live-decoder", DecoderNumber())
     app.connect("config-inited", _static)
     app.connect("html-page-context", _scripts)
     app.connect("env-purge-doc", _purge)

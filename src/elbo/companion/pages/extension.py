@@ -22,6 +22,7 @@ PARTS = (
     "elbo.companion.pages.verified",
     "elbo.companion.pages.api",
     "elbo.live.page",
+    "elbo.live.gallery",
 )
 """In the order in which they are set up; where two listen to one event, the earlier is called first."""
 

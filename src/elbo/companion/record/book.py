@@ -84,9 +84,9 @@ class Book:
         return f"{self.url.rstrip('/')}/{docname}.html" if self.url else ""
 
     def address(self, record: dict) -> str:
-        """Permanent address of a figure, empty where the book has none."""
+        """Permanent address of a figure, empty where the book has none; a record's ``query`` sets a live figure's state."""
         page = self.page(f"book/{record['chapter']}")
-        return page and f"{page}#{record['id']}"
+        return page and f"{page}{record.get('query', '')}#{record['id']}"
 
 
 def doi_address(doi: str) -> str:
