@@ -16,7 +16,7 @@ from checkout import ROOT
 from elbo import live
 from elbo.companion.record import citation
 from elbo.companion.record.book import Book
-from elbo.live import citing, gallery
+from elbo.live import citing, decoder, gallery
 
 ID = "elbo-four-cuts"
 STATE = "mean:1,sd:0.4,cut:0"
@@ -26,6 +26,8 @@ See {{numref}}`{ID}`; with {{live}}`a wider code <{ID}: sd=0.8>` it changes.
 
 ```{{live}} {ID}
 ```
+
+Lost: {{live-decoder}}`loss_in_nats .4f` nats of {{live-decoder}}`test_bound_float .2f`.
 """
 
 
@@ -95,6 +97,8 @@ def test_on_paper_stands_the_static_figure_with_its_caption(built, builder, name
     folder = built(builder)
     text = " ".join((folder / name).read_text(encoding="utf-8").split())
     assert figure in text and caption in text and "a wider code" in text and "−1.862 nats" in text
+    loss = json.loads(decoder.RECORD.read_text(encoding="utf-8"))
+    assert f"Lost: {loss['loss_in_nats']:.4f} nats of {loss['test_bound_float']:.2f}.".replace("-", "−") in text
     assert "elbo-live" not in text and "data-spec" not in text
     assert text.count("What changes when the same bound is cut another way?") == 1
     assert builder != "latex" or (folder / f"{ID}.pdf").read_bytes().startswith(b"%PDF")

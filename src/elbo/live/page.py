@@ -105,7 +105,9 @@ class DecoderNumber(SphinxRole):
         name, _, form = self.text.partition(" ")
         said = json.loads((Path(__file__).parent / "decoder.json").read_text(encoding="utf-8"))
         if not isinstance(said.get(name), int | float):
-            message = self.inliner.reporter.error(f"live: the decoder's record has no number {name!r}", line=self.lineno)
+            message = self.inliner.reporter.error(
+                f"live: the decoder's record has no number {name!r}", line=self.lineno
+            )
             return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
         return [nodes.Text(format(said[name], form).replace("-", "−"))], []
 
