@@ -14,6 +14,7 @@ from elbo.experiments.kingma_welling_2013.bound import (
 )
 from elbo.experiments.kingma_welling_2013.collapse import train_measured, use_of_latents
 from elbo.experiments.kingma_welling_2013.draws import draws_and_batches
+from elbo.experiments.kingma_welling_2013.draws_grid import gains_of_draws
 from elbo.experiments.kingma_welling_2013.estimators import breakdown, estimators
 from elbo.experiments.kingma_welling_2013.evidence import (
     EVIDENCE,
@@ -52,6 +53,7 @@ __all__ = [
     "evidence_over_seeds",
     "evidence_over_training",
     "few_data",
+    "gains_of_draws",
     "gap_by_size",
     "gaps",
     "gradient_noise",

@@ -20,6 +20,7 @@ import torch
 from elbo import reference
 from elbo.data import load
 from elbo.experiments.kingma_welling_2013.deep import SIZES, active_units, held_out, nll_by_draws, two_phase
+from elbo.experiments.kingma_welling_2013.draws_grid import DRAWS_GRID
 from elbo.experiments.kingma_welling_2013.evidence import ALGORITHMS as THREE
 from elbo.experiments.kingma_welling_2013.evidence import (
     RATES,
@@ -348,6 +349,7 @@ CURVES = ("dataset", "algorithm", "samples")
 SMALL = ("train_images", "algorithm", "samples")
 
 SWEEPS = {
+    "draws-grid": DRAWS_GRID,
     "burda-long": Sweep(burda_parts, BURDA, summary, alike=("trained_with", "epochs"), priority=2),
     "marginal-likelihood-1000": Sweep(evidence_parts, evidence_grid(1000), alike=SMALL),
     "marginal-likelihood-50000": Sweep(evidence_parts, evidence_grid(50_000), alike=SMALL),
