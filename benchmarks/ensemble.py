@@ -1,12 +1,13 @@
 """A stack of beta-VAEs trained together beside the same models one after another: what stacking is worth.
 
-Both go through the training loop of the package with the same seeds, so that they train the same models; both take a block
-of steps in turn, in one process, and the quickest of ``ELBO_BENCH_ROUNDS`` rounds of each counts. On a shared machine the
-ratio means something, the absolute numbers less. Random bits stand for the images; nothing here depends on their values.
+Both go through the training loop of the package with the same seeds, so that they train the same models; both
+take a block of steps in turn, in one process, and the quickest of ``ELBO_BENCH_ROUNDS`` rounds of each counts.
+On a shared machine the ratio means something, the absolute numbers less. Random bits stand for the images;
+nothing here depends on their values.
 
-On a processor with one thread processor time is taken, else time on the clock; where there is a GPU the same is measured
-there too, the paper's network included (4096-1200-1200-10), whose steps are captured as a graph in either case. One by one
-there means a graph replayed for each model in turn.
+On a processor with one thread processor time is taken, else time on the clock; where there is a GPU the same is
+measured there too, the paper's network included (4096-1200-1200-10), whose steps are captured as a graph in either
+case. One by one there means a graph replayed for each model in turn.
 """
 
 from __future__ import annotations

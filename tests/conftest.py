@@ -1,7 +1,8 @@
-"""Note how the tests of equations ended, in ``_build/equations.json``, for the book to say so (:mod:`elbo.companion.pages.equations`).
+"""Note how the tests of equations ended, in ``_build/equations.json``, for the book to say so
+(:mod:`elbo.companion.pages.equations`).
 
-An entry holds for one state of the package and of the test's module; entries of other states are dropped. Nothing is noted where
-the package was edited while the tests ran.
+An entry holds for one state of the package and of the test's module; entries of other states are dropped. Nothing is
+noted where the package was edited while the tests ran.
 """
 
 import datetime

@@ -53,13 +53,14 @@ from elbo.models.vae import VAE
 
 rng = lambda: torch.Generator().manual_seed(0)
 images = load("digits", split="train").images[:60].double()
-trained = aevb.fit(VAE(64, 8, latent_dim=2), images, samples=200, batch_size=20, device="cpu", evaluate_on={"t": images})
+trained = aevb.fit(VAE(64, 8, latent_dim=2), images, samples=200, batch_size=20, device="cpu",
+                   evaluate_on={"t": images})
 model, params = trained.member_model(0), trained.member(0)
 with torch.no_grad():
     mean, log_var = model.encode(params, images)
     cut = surgery(mean, log_var, lambda i, z: model.log_likelihood(params, images[i], z), generator=rng(), codes=200)
-    chain = hmc.fit(lambda z: -0.5 * z.square().sum(-1), torch.zeros(2, 1).double(), draws=50, warmup=20, leapfrog_steps=3,
-                    generator=rng())
+    chain = hmc.fit(lambda z: -0.5 * z.square().sum(-1), torch.zeros(2, 1).double(), draws=50, warmup=20,
+                    leapfrog_steps=3, generator=rng())
 mixture = cavi.fit(DiagonalMixture(3), images[:, 20:24], rng(), max_iters=5)
 print(json.dumps({"bound": trained.history.bound[0], "surgery": cut.elbo, "parts": cut.reconstruction
                   - cut.average_kl, "cavi": mixture.history.elbo.tolist(),

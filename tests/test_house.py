@@ -68,7 +68,9 @@ def climbs(modules, base: str, floors, neighbours: bool) -> list[str]:
 
 
 def mathematics_looks_in(modules) -> list[str]:
-    """Modules of the lower floors that import more of the wing than where the checkout is; ``elbo.reference`` records runs."""
+    """Modules of the lower floors that import more of the wing than where the checkout is;
+    ``elbo.reference`` records runs.
+    """
     return [
         f"{name} imports {other}"
         for name, others in modules.items()
@@ -162,7 +164,10 @@ def test_nobody_looks_into_the_loaded_modules_of_the_mathematics():
 
 
 def test_the_command_answers_before_anything_heavy_is_imported():
-    code = "import sys; from elbo.companion import run, record, project; import elbo.companion.run.plans; print(*sys.modules)"
+    code = (
+        "import sys; from elbo.companion import run, record, project; import elbo.companion.run.plans; "
+        "print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "matplotlib", "pandas", "sphinx"} & set(done.stdout.split())
 

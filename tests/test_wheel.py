@@ -1,4 +1,5 @@
-"""The wheel and the source distribution, built and installed: a book in an empty folder, with no checkout anywhere near.
+"""The wheel and the source distribution, built and installed: a book in an empty folder,
+with no checkout anywhere near.
 
 What runs a chapter is left to ``ELBO_WHEEL=required`` (a section of ``.ci/run``); the rest takes a few seconds.
 """
@@ -138,7 +139,9 @@ def test_the_wheel_knows_its_commit_and_its_lock(installed):
 
 
 def test_the_version_is_the_citations(installed):
-    """A release has the version of ``CITATION.cff``; what comes after it is on the way to the next, and says its commit."""
+    """A release has the version of ``CITATION.cff``; what comes after it is on the way to
+    the next, and says its commit.
+    """
     said = str(yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"])
     heads = re.findall(r"^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert heads[0] == said  # the newest release of the changelog

@@ -1,4 +1,5 @@
-"""Captions and letters of all figures, read from the sources: a caption is at most sixty words, no text is smaller than twelve pixels.
+"""Captions and letters of all figures, read from the sources: a caption is at most sixty words, no text
+is smaller than twelve pixels.
 
 Numbers in a caption are computed; each counts as one word here, and so does the text of a function.
 """

@@ -1,8 +1,9 @@
-"""Every labelled equation of the book is evaluated by a test, and no test claims an equation that the book does not have.
+"""Every labelled equation of the book is evaluated by a test, and no test claims an
+equation that the book does not have.
 
-A test says which equation it checks by ``@pytest.mark.equation("eq-<chapter>-<slug>")``; the label in the book is the same word.
-Pages and tests are read here by plain expressions, apart from :mod:`elbo.companion.pages.equations`, which builds the page of checks:
-the two must agree.
+A test says which equation it checks by ``@pytest.mark.equation("eq-<chapter>-<slug>")``; the label in the book is the
+same word. Pages and tests are read here by plain expressions, apart from :mod:`elbo.companion.pages.equations`, which
+builds the page of checks: the two must agree.
 """
 
 import ast
@@ -32,7 +33,9 @@ def labels() -> dict[str, str]:
 
 
 def checks() -> dict[str, str]:
-    """Label of every ``pytest.mark.equation(...)`` in the test sources, with the module; a skipped test counts as well."""
+    """Label of every ``pytest.mark.equation(...)`` in the test sources, with the module;
+    a skipped test counts as well.
+    """
     found = {}
     for module in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(module.read_text())):

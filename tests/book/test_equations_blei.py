@@ -201,7 +201,9 @@ NATURAL = torch.tensor([0.8, -0.6], dtype=torch.float64)
 
 @pytest.mark.equation("eq-blei-2017-fisher")
 def test_divergence_between_neighbours_is_half_a_quadratic_form():
-    """Fisher information by integrating the outer product of the score; KL in closed form; the error falls with the cube."""
+    """Fisher information by integrating the outer product of the score; KL in closed form;
+    the error falls with the cube.
+    """
     z = torch.linspace(-12, 12, 4001, dtype=torch.float64)
     statistics = torch.stack([z, z**2], -1)
     density = torch.exp(statistics @ NATURAL - log_normaliser(NATURAL))
@@ -247,7 +249,9 @@ def test_a_natural_step_of_length_one_is_an_update_of_cavi():
 @pytest.mark.equation("eq-blei-2017-tail-shape")
 @pytest.mark.parametrize("rho", [0.2, 0.5, 0.8])
 def test_the_tail_of_mean_field_ratios_has_the_shape_of_the_correlation(rho):
-    """Eigenvalues; the definition (moments of order below 1 / rho are finite, by the quadratic form); and an estimate."""
+    """Eigenvalues; the definition (moments of order below 1 / rho are finite, by the
+    quadratic form); and an estimate.
+    """
     cov = torch.tensor([[1.0, rho], [rho, 1.0]], dtype=torch.float64)
     variance = 1 / torch.linalg.inv(cov).diagonal()
     close(1 - (1 - rho**2) / (1 + rho), rho, 1e-12)

@@ -1,7 +1,7 @@
 """The numbered equations of the chapter on Kingma & Welling (2013), each evaluated on both sides.
 
-Two models serve: a Bernoulli decoder with a code of one number, where every integral is a sum over Gauss-Hermite nodes or a
-fine grid, and the linear-Gaussian twin, where every term has a closed form.
+Two models serve: a Bernoulli decoder with a code of one number, where every integral is a sum over Gauss-Hermite nodes
+or a fine grid, and the linear-Gaussian twin, where every term has a closed form.
 """
 
 import itertools
@@ -309,7 +309,9 @@ def test_variances_of_a_draw_of_the_gradient(quadratic):
 
 @pytest.mark.equation("eq-kingma-welling-2013-path-alone")
 def test_at_the_posterior_the_integrand_has_no_slope(vae, grid):
-    """In closed form for the twin, and by finite differences of a posterior found by quadrature for the Bernoulli decoder."""
+    """In closed form for the twin, and by finite differences of a posterior found by
+    quadrature for the Bernoulli decoder.
+    """
     generator = torch.Generator().manual_seed(13)
     twin = linear_gaussian.random_model(4, 2, generator)
     x, _ = linear_gaussian.sample(twin, 3, generator)
@@ -372,7 +374,9 @@ def test_the_bound_on_the_evidence_of_all_data(weighted, hermite):
 
 @pytest.mark.equation("eq-kingma-welling-2013-full-vb-estimator")
 def test_the_estimator_averages_to_the_bound(weighted):
-    """Minibatches by enumeration, codes and weights by quadrature or corners: its mean is the bound, its terms are the paper's."""
+    """Minibatches by enumeration, codes and weights by quadrature or corners: its mean is the
+    bound, its terms are the paper's.
+    """
     model, params = weighted
     eps, z_weights = corners_of_the_noise(1)
     zeta, w_weights = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=4))).double(), 1 / 16
@@ -430,7 +434,9 @@ def test_the_bound_of_all_images_is_the_sum_of_their_bounds(vae):
 @pytest.mark.equation("eq-kingma-welling-2013-noise-parts")
 @pytest.mark.parametrize("draws", [1, 2])
 def test_variance_of_a_step_from_images_and_draws(draws):
-    """Three images, three equally likely noises: every minibatch of two images, drawn with replacement, with all their noises."""
+    """Three images, three equally likely noises: every minibatch of two images, drawn with
+    replacement, with all their noises.
+    """
     value = torch.randn(3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)  # (image, noise)
     own = [
         [value[image, list(noise)].mean() for noise in itertools.product(range(3), repeat=draws)] for image in range(3)
@@ -483,7 +489,9 @@ def test_the_bound_of_two_draws_by_quadrature(vae, grid, hermite):
 
 @pytest.mark.equation("eq-kingma-welling-2013-doubly")
 def test_the_doubly_reparameterised_gradient_by_quadrature():
-    """Two draws, one latent: its average over a grid of both noises, against the derivative of the bound of two draws."""
+    """Two draws, one latent: its average over a grid of both noises, against the
+    derivative of the bound of two draws.
+    """
     from elbo.inference.score_function import importance_gradients
 
     generator = torch.Generator().manual_seed(6)

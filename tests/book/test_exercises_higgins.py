@@ -1,4 +1,6 @@
-"""The exercises of the chapter on Higgins et al.: the cells of the solutions run, and what the text says of them holds."""
+"""The exercises of the chapter on Higgins et al.: the cells of the solutions run, and
+what the text says of them holds.
+"""
 
 import re
 from pathlib import Path

@@ -33,5 +33,8 @@ def test_no_line_of_text_is_longer_than_the_code_may_be(page):
 
 def test_what_counts_as_text():
     long = "word " * 30
-    text = f"{long}\n| {long} |\n```{{code-cell}} ipython3\n{long}\n```\nhttps://example.org/{'a' * 130}\n````{{dropdown}} S\n{long}\n````"
+    text = (
+        f"{long}\n| {long} |\n```{{code-cell}} ipython3\n{long}\n```\n"
+        f"https://example.org/{'a' * 130}\n````{{dropdown}} S\n{long}\n````"
+    )
     assert [number for number, line in prose(text) if len(line) > LONGEST] == [1, 8]

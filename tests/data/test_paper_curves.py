@@ -60,8 +60,8 @@ PRINTED = {"bernoulli": (-543.43, 1.0), "gaussian": (-527.0, 1.5)}
 @pytest.mark.parametrize("likelihood", PRINTED)
 @pytest.mark.parametrize("latent_dim", [2, 20, 200])
 def test_the_papers_weights_start_at_a_standard_deviation_of_one_hundredth(likelihood, latent_dim):
-    """Section 5 draws them from "N(0, 0.01)". The first point of its curves says which of the two readings it is: only a
-    standard deviation of 0.01 starts at minus 784 log 2 on MNIST. (With grey pixels in the middle of their range, the
+    """Section 5 draws them from "N(0, 0.01)". The first point of its curves says which of the two readings it is: only
+    a standard deviation of 0.01 starts at minus 784 log 2 on MNIST. (With grey pixels in the middle of their range, the
     Gaussian bound of 560 pixels with mean one half and unit variance is minus 280 log 2 pi, less half their spread.)
     """
     pixels = 784 if likelihood == "bernoulli" else 560

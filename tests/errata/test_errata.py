@@ -1,4 +1,6 @@
-"""Every check of the errata page: the correction is right, what is printed is not, and the exact value is exact by a third route."""
+"""Every check of the errata page: the correction is right, what is printed is not, and the exact
+value is exact by a third route.
+"""
 
 import math
 import re

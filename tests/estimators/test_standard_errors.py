@@ -175,7 +175,9 @@ def _(generator, repetition):
 
 @case("annealing", 120)
 def _(generator, repetition):
-    """From a base near the posterior: the delta method asks for weights of moderate spread, the reciprocal ones above all."""
+    """From a base near the posterior: the delta method asks for weights of moderate spread,
+    the reciprocal ones above all.
+    """
     mean, cov = linear_gaussian.posterior(TWIN, DATA)
     base = ml.Gaussian(mean + 0.3, torch.linalg.cholesky(2 * cov).expand(3, 2, 2))
     if "schedule" not in KEPT:

@@ -247,7 +247,9 @@ def test_figures_draw_what_their_tables_hold(table, draw):
 
 
 def test_jensen_by_simulation():
-    """The exact sums against a million averages, and the gap of one weight: log of the mean less the mean of the logs."""
+    """The exact sums against a million averages, and the gap of one weight: log of the
+    mean less the mean of the logs.
+    """
     data = setup.jensen(0.3, 1.7, draws=(1, 4))
     generator = torch.Generator().manual_seed(0)
     for k, value in data[data["part"] == "average"][["draws", "value"]].itertuples(index=False):

@@ -29,7 +29,8 @@ def test_ica_is_fitted_to_every_pair_of_shapes_by_itself_and_pca_is_whitened(ima
     assert seen == [[0, 1, 2], [0, 1], [0, 2], [1, 2]]
     assert list(table.representation) == ["PCA", "ICA", "PCA", "ICA"] and set(table.chance) == {0.25}
     fitted = table[table.classifier == "softmax"].set_index("representation")
-    # a classifier that standardises its votes and is fitted to the end does not see whether the components were whitened
+    # a classifier that standardises its votes and is fitted to the end does not see whether the components were
+    # whitened
     plain = linear_codes(images, torch.arange(len(images)), components=6, fit_images=200, seed=3)
     index = factor_index(images.factors, (2, 3, 4, 5))
     generator = torch.Generator().manual_seed(3)

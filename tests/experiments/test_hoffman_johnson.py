@@ -38,10 +38,18 @@ def test_the_kept_ages_belong_to_one_training(runs):
     """The last age, reached through checkpoints, is bit for bit what an uninterrupted training gives."""
     model, params = runs.model(runs.member(4, seed=1))
     alone = aevb(
-        VAE(64, hidden=30), load("digits", split="train", binarise="fixed"), samples=round(runs.epochs[-1] * 1442),
-        latent_dims=[2, 2, 4, 4], seeds=[0, 1, 0, 1], weight_prior=False, optimiser="adam", learning_rate=1e-2, block=20,
-        device="cpu", compile=False,
-    )  # fmt: skip
+        VAE(64, hidden=30),
+        load("digits", split="train", binarise="fixed"),
+        samples=round(runs.epochs[-1] * 1442),
+        latent_dims=[2, 2, 4, 4],
+        seeds=[0, 1, 0, 1],
+        weight_prior=False,
+        optimiser="adam",
+        learning_rate=1e-2,
+        block=20,
+        device="cpu",
+        compile=False,
+    )
     for name, value in alone.member(3).items():
         assert torch.equal(value, params[name]), name
     assert model.latent_dim == 4 and list(runs.epochs) == sorted(runs.epochs)

@@ -1,4 +1,6 @@
-"""Figures 2 and 3 of Kingma & Welling (2013): both algorithms, the marginal likelihood by quadrature, its estimators, reference tables."""
+"""Figures 2 and 3 of Kingma & Welling (2013): both algorithms, the marginal likelihood by quadrature,
+its estimators, reference tables.
+"""
 
 import math
 from dataclasses import replace
@@ -67,7 +69,9 @@ def test_the_lead_is_paired_over_seeds(runs):
 
 
 def test_a_training_goes_on_from_its_checkpoint(runs, tmp_path):
-    """Stopped at 10,000 of 30,000 samples: the history is that of a training never stopped, and the first part is not done again."""
+    """Stopped at 10,000 of 30,000 samples: the history is that of a training never stopped, and
+    the first part is not done again.
+    """
     chosen = replace(runs[0].settings, samples=30_000, seeds=(0,))
     whole = experiments.train("digits", chosen, device="cpu", evaluations=2)
     path, seen = tmp_path / "a.ckpt", []
@@ -102,9 +106,16 @@ def test_curve_is_the_grid_of_what_was_trained(algorithm):
     images = (torch.rand(300, 9, generator=torch.Generator().manual_seed(0)) < 0.4).float()
     model = VAE(9, hidden=5, latent_dim=2)
     trained, table = ev.evidence_curve(
-        algorithm, model, images, {"train": images[:40], "test": images[200:260]}, samples=2000, at=[1000, 2000], learning_rate=0.05,
-        seeds=[0, 1], per_side=30,
-    )  # fmt: skip
+        algorithm,
+        model,
+        images,
+        {"train": images[:40], "test": images[200:260]},
+        samples=2000,
+        at=[1000, 2000],
+        learning_rate=0.05,
+        seeds=[0, 1],
+        per_side=30,
+    )
     assert list(table.columns) == ev.COLUMNS and len(table) == 8 and set(table.samples) == {1000, 2000}
     for member in (0, 1):
         values = ev.grid_evidence(model, trained.member(member), images[200:260], per_side=30).double()
@@ -206,11 +217,21 @@ def test_reference_functions_give_what_chapter_and_figures_take(monkeypatch, tmp
 
 def test_a_kept_table_is_drawn_and_what_fell_out_of_the_frame_is_named():
     rows = [
-        {"algorithm": name, "latent_dim": size, "seed": 0, "split": split, "samples": samples, "learning_rate": rate, "hidden": 7,
-         "bound": base + size - (3 if split == "test" else 0) + (samples > 10)}
-        for name, rate, base in (("aevb", 0.02, 5.0), ("wake-sleep", 0.01, 0.0)) for size in (2, 5) for split in ("train", "test")
+        {
+            "algorithm": name,
+            "latent_dim": size,
+            "seed": 0,
+            "split": split,
+            "samples": samples,
+            "learning_rate": rate,
+            "hidden": 7,
+            "bound": base + size - (3 if split == "test" else 0) + (samples > 10),
+        }
+        for name, rate, base in (("aevb", 0.02, 5.0), ("wake-sleep", 0.01, 0.0))
+        for size in (2, 5)
+        for split in ("train", "test")
         for samples in (10, 2_000_000)
-    ]  # fmt: skip
+    ]
     table = pd.DataFrame(rows)
     assert mismatch(figures.bound_at_scale(table), table) is None
     fallen = table.assign(bound=table.bound.where((table.algorithm == "aevb") | (table.latent_dim == 2), -1e5))

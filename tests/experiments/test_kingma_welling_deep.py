@@ -1,4 +1,6 @@
-"""The check from outside: likelihoods against the exact twin, two-phase estimates by enumeration, and the tables they end in."""
+"""The check from outside: likelihoods against the exact twin, two-phase estimates by
+enumeration, and the tables they end in.
+"""
 
 import itertools
 import math
@@ -140,7 +142,9 @@ def test_the_pair_on_digits(pair):
 
 @pytest.fixture(scope="module")
 def small_burda(tmp_path_factory):
-    """The whole of the reference run on few of its steps and images, with MNIST replaced by digits blown up to its size."""
+    """The whole of the reference run on few of its steps and images, with MNIST replaced
+    by digits blown up to its size.
+    """
     folder = tmp_path_factory.mktemp("scratch")
     patch = pytest.MonkeyPatch()
 

@@ -76,7 +76,8 @@ def test_the_table_agrees_with_its_own_draws(table):
     assert len(table) == 4 * len(gradients.GRADIENTS)
     assert ((table.sd - table.measured_sd).abs() < 4.5 * table.measured_se).all()
     assert (table.measured_se < 0.15 * table.sd).all()
-    # the squared deviations of 40 data and at least two coordinates: 80 numbers of mean one, correlated at worst by data
+    # the squared deviations of 40 data and at least two coordinates: 80 numbers of mean one, correlated at worst by
+    # data
     assert table.bias_z.between(1 - 4 / 40**0.5 / 2, 1 + 4 / 40**0.5).all()
 
 

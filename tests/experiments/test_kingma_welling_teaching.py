@@ -1,5 +1,6 @@
-"""What the chapter on Kingma & Welling (2013) measures beside the paper: the encoder's price, draws against images, other laws; its
-pictures, its words and its exercises."""
+"""What the chapter on Kingma & Welling (2013) measures beside the paper: the encoder's price, draws against images,
+other laws; its pictures, its words and its exercises.
+"""
 
 import ast
 import re
@@ -103,7 +104,9 @@ def test_gradients_of_images_add_up_to_the_batchs(run):
 
 
 def test_parts_of_the_variance_are_recovered_without_bias():
-    """Images of variance 4 and draws of variance 9 around them, in 50 coordinates, 400 repetitions of 8 images and 3 draws."""
+    """Images of variance 4 and draws of variance 9 around them, in 50 coordinates, 400
+    repetitions of 8 images and 3 draws.
+    """
     generator = torch.Generator().manual_seed(0)
     found = []
     for _ in range(400):
@@ -198,18 +201,35 @@ def test_kept_pictures_and_gaps_can_be_drawn(run):
 
 def test_words_are_read_off_the_tables():
     rows = [
-        {"algorithm": name, "latent_dim": size, "seed": 0, "split": split, "samples": samples, "data": "mnist",
-         "bound": base + size / 10 - (2 if split == "test" else 0) - (1000 if (name, size) == ("wake-sleep", 200) else 0)
-         + (samples == 500) * (size == 20) * 4}
-        for name, base in (("aevb", -100.0), ("wake-sleep", -107.0)) for size in (3, 20, 200) for split in ("train", "test")
+        {
+            "algorithm": name,
+            "latent_dim": size,
+            "seed": 0,
+            "split": split,
+            "samples": samples,
+            "data": "mnist",
+            "bound": base
+            + size / 10
+            - (2 if split == "test" else 0)
+            - (1000 if (name, size) == ("wake-sleep", 200) else 0)
+            + (samples == 500) * (size == 20) * 4,
+        }
+        for name, base in (("aevb", -100.0), ("wake-sleep", -107.0))
+        for size in (3, 20, 200)
+        for split in ("train", "test")
         for samples in (500, 3_000_000)
-    ]  # fmt: skip
+    ]
     said = words.bound_at_scale(pd.DataFrame(rows), "mnist")
     assert said["mnist-lead-min"] == said["mnist-lead-max"] == "7.0" and said["mnist-ahead"] == "2 of 2"
     assert "with 200 latents came apart" in said["mnist-apart"] and said["mnist-end"] == "3 million"
     assert said["mnist-fall"] == "4.0" and said["mnist-fall-size"] == "20" and said["mnist-gap-max"] == "2.0"
     assert said["mnist-best"] == "\N{MINUS SIGN}82.0"
-    traded = pd.DataFrame([{"draws": draws, "batch": 100 // draws, "passes": 100, "between": 100.0, "within": 300.0, "latent_dim": 5} for draws in (1, 10)])  # fmt: skip
+    traded = pd.DataFrame(
+        [
+            {"draws": draws, "batch": 100 // draws, "passes": 100, "between": 100.0, "within": 300.0, "latent_dim": 5}
+            for draws in (1, 10)
+        ]
+    )
     said = words.draws(traded)
     assert (said["draws-one-sd"], said["draws-many-sd"], said["draws-share"]) == ("2.0", "3.6", "75")
 
@@ -229,7 +249,9 @@ def _cells(tag):
 
 
 def test_solutions_in_code_run_and_say_what_the_text_says():
-    """The exercises and their solutions are executed as they stand in the chapter, shortened by their parameter alone."""
+    """The exercises and their solutions are executed as they stand in the chapter,
+    shortened by their parameter alone.
+    """
     names = {"exercise_samples": 6000, "pd": pd, "torch": torch, "VAE": VAE}
     exec("from elbo import densities\nfrom elbo.data import load\nfrom elbo.inference import aevb", names)
     torch.set_num_threads(1)

@@ -1,4 +1,6 @@
-"""ADVI against closed forms: the Gaussian itself at full rank, 1 / Lambda_ii in mean field, the evidence of a regression."""
+"""ADVI against closed forms: the Gaussian itself at full rank, 1 / Lambda_ii in mean
+field, the evidence of a regression.
+"""
 
 import math
 

@@ -1,4 +1,6 @@
-"""EP with a site for a part of the data: one part is exact, single rows are ordinary EP, Gaussians are exact in any cut."""
+"""EP with a site for a part of the data: one part is exact, single rows are ordinary EP,
+Gaussians are exact in any cut.
+"""
 
 import pytest
 import torch

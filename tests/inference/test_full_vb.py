@@ -1,4 +1,6 @@
-"""Full variational Bayes over weights: the estimator against moments by hand, the algorithm on a conjugate regression."""
+"""Full variational Bayes over weights: the estimator against moments by hand, the
+algorithm on a conjugate regression.
+"""
 
 import itertools
 import math
@@ -178,7 +180,9 @@ def test_its_optimum_is_the_best_factorised_posterior_of_a_regression(regression
 
 
 def test_with_one_draw_a_step_it_gets_there(regression):
-    """Eight runs of minibatches, one draw of the weights each: means within their spread, nearly the whole gap closed."""
+    """Eight runs of minibatches, one draw of the weights each: means within their
+    spread, nearly the whole gap closed.
+    """
     model, design, target, loss, (mean, variance) = regression
     members = 8
     start = uncertain({"decoder.w": torch.zeros(members, 3, dtype=torch.float64)}, 0.5)

@@ -65,9 +65,18 @@ def higgins(checkpoint, **settings):
         return pd.DataFrame({"member": range(len(found)), "bound": found})
 
     models = higgins_2017.train_models(
-        sprites, [1, 4], [3, 2], [0, 1], hidden=10, samples=3200, batch_size=32, record=record, record_at=[0, 1600, 3200],
-        checkpoint=checkpoint, **settings,
-    )  # fmt: skip
+        sprites,
+        [1, 4],
+        [3, 2],
+        [0, 1],
+        hidden=10,
+        samples=3200,
+        batch_size=32,
+        record=record,
+        record_at=[0, 1600, 3200],
+        checkpoint=checkpoint,
+        **settings,
+    )
     return models.trained
 
 

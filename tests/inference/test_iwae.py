@@ -1,4 +1,6 @@
-"""Importance-weighted autoencoders: value and gradient by quadrature, order in k, one draw is the VAE, and that it trains."""
+"""Importance-weighted autoencoders: value and gradient by quadrature, order in k, one draw
+is the VAE, and that it trains.
+"""
 
 import itertools
 import math

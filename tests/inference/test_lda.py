@@ -1,4 +1,6 @@
-"""Latent Dirichlet allocation: the bound by enumeration and by an independent library, updates as optima, SVI as CAVI."""
+"""Latent Dirichlet allocation: the bound by enumeration and by an independent library,
+updates as optima, SVI as CAVI.
+"""
 
 import itertools
 import math

@@ -1,5 +1,6 @@
-"""The price on total correlation: terms and gradient against the exact aggregated posterior, the discriminator against a
-Gaussian pair whose total correlation is known, and both of them in training."""
+"""The price on total correlation: terms and gradient against the exact aggregated posterior, the discriminator against
+a Gaussian pair whose total correlation is known, and both of them in training.
+"""
 
 import math
 

@@ -1,4 +1,6 @@
-"""The directive ``{scoreboard}``: verdicts of the build at hand, with links to what was read; nothing unescaped, nothing invented."""
+"""The directive ``{scoreboard}``: verdicts of the build at hand, with links to what was read;
+nothing unescaped, nothing invented.
+"""
 
 import re
 import subprocess
@@ -115,8 +117,8 @@ def test_what_was_not_run_or_not_attempted_says_so(page):
 
 def test_the_summary_counts_every_claim_once(page):
     assert (
-        "All claims: 3, of which 1 reproduced, 1 not attempted, 1 not run in this build; 1 of these verdicts from a small run."
-        in text(page)
+        "All claims: 3, of which 1 reproduced, 1 not attempted, 1 not run in this build; 1 of these verdicts from a "
+        "small run." in text(page)
     )
 
 

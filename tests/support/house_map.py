@@ -12,8 +12,8 @@ __all__ = ["SECTIONS", "named", "with_map"]
 
 PACKAGE = ROOT / "src" / "elbo"
 _ORDER = (
-    "ledger checks densities devices data models training inference estimators disentanglement reference experiments figures errata "
-    "scoreboard live sweep"
+    "ledger checks densities devices data models training inference estimators disentanglement reference experiments "
+    "figures errata scoreboard live sweep"
 ).split()
 _WING = ["project", "record", "kernel", "run", "reproduce", "pages"]
 SECTIONS = ("mathematics", "wing", "above")

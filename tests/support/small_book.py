@@ -1,4 +1,6 @@
-"""A book of one chapter with the real configuration, theme and extensions: a figure, an equation, a table, folded code, a citation."""
+"""A book of one chapter with the real configuration, theme and extensions: a figure, an equation, a
+table, folded code, a citation.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ TEXT = r"""# A toy chapter
 After {cite:t}`toy-2013`, with $\E_q[\log p] \le \log p(x)$:
 
 $$
-\ELBO(q) = \E_q[\log p(x, z)] - \E_q[\log q(z)] = \log p(x) - \KL{q}{p} \le \log p(x) \quad\text{for every } q \text{ whatsoever, with a long line}
+\ELBO(q) = \E_q[\log p(x, z)] - \E_q[\log q(z)] = \log p(x) - \KL{q}{p}
+\le \log p(x) \quad\text{for every } q \text{ whatsoever, with a long line}
 $$ (eq-toy-2013-bound)
 
 ## Results

@@ -100,7 +100,8 @@ def frozen_package() -> str:
 
 
 def start(root: Path, *arguments: str, package_folder: Path | None = None, **options) -> subprocess.Popen:
-    """Start the command ``elbo`` in a process group of its own, with Ctrl-C heard even where the tests run in the background.
+    """Start the command ``elbo`` in a process group of its own, with Ctrl-C heard even where
+    the tests run in the background.
 
     ``package_folder`` holds the copy of the package to run, :func:`frozen_package` unless it is given.
     """

@@ -58,7 +58,8 @@ KINDS = {
         "train": (BLACK, "-", "o"),
         "test": (BLACK, "--", "s"),
     },
-    # how an answer is found, and what it is: blue has KL(q || p) as its aim, green KL(p || q), the warm colours are Markov chains
+    # how an answer is found, and what it is: blue has KL(q || p) as its aim, green KL(p || q), the warm colours are
+    # Markov chains
     "inference": {
         "p": (BLACK, "-", "o"),
         "exact": (BLACK, "-", "o"),
@@ -285,7 +286,8 @@ def images(
     """Show ``tiles`` of shape ``(count, rows, cols)`` or ``(count, rows, cols, 3)`` in a grid, row by row, on one
     image.
 
-    The gap between tiles shows the ground (of colour images: white). Values outside ``[vmin, vmax]`` are clipped by the colour map.
+    The gap between tiles shows the ground (of colour images: white). Values outside ``[vmin, vmax]``
+    are clipped by the colour map.
     """
     tiles = np.asarray(tiles, float)
     count, height, width, *channels = tiles.shape

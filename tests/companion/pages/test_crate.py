@@ -70,8 +70,8 @@ def cache(tmp_path_factory):
 def site(folder: Path, book: Book = BOOK, **changes) -> Path:
     """A site of one page and one figure, with its crate."""
     files = [f"figures/toy-2013-line.{format}" for format in ("svg", "pdf", "png", "csv", "json")]
-    for name in [*files, "figures/figures.bib", "notebooks/toy-2013.ipynb", "notebooks/toy-2013.md", "book/toy-2013.html",
-                 "reference/toy-2013/table.csv"]:  # fmt: skip
+    for name in [*files, "figures/figures.bib", "notebooks/toy-2013.ipynb", "notebooks/toy-2013.md",
+                 "book/toy-2013.html", "reference/toy-2013/table.csv"]:  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     what = {
@@ -106,7 +106,9 @@ def test_it_follows_the_specification_as_far_as_it_is_known(tmp_path, cache, mon
 
 
 def test_it_follows_the_profile_of_runs(tmp_path, cache, monkeypatch):
-    """The profile builds on RO-Crate 1.1, so the validator asks for that version of the format; nothing else is missing."""
+    """The profile builds on RO-Crate 1.1, so the validator asks for that version of the
+    format; nothing else is missing.
+    """
     address = Book("Toy", BOOK.authors, "0.1.0", "2026-01-02", "https://example.org/", "https://example.org/code")
     found = issues(site(tmp_path, address), "process-run-crate-0.5", "REQUIRED", cache, monkeypatch)
     assert len(found) == 1 and "`conformsTo` property with the RO-Crate specification version" in found.pop()

@@ -111,11 +111,17 @@ def test_a_mark_leads_to_the_test(built):
         r'<a class="elbo-check-mark elbo-info" href="([^"]+)" title="([^"]+)"><span[^>]*>tested([^<]+)</span></a>', html
     )
     assert marks == [
-        ("checks.html#check-eq-one-first", "checked by test_both in tests/test_toy.py",
-         " (equation 1 is checked by test_both in tests/test_toy.py)"),
-        ("checks.html#check-eq-one-second", "checked by test_both in tests/test_toy.py and test_second in tests/test_toy.py",
-         " (equation 2 is checked by test_both in tests/test_toy.py and test_second in tests/test_toy.py)"),
-    ]  # fmt: skip
+        (
+            "checks.html#check-eq-one-first",
+            "checked by test_both in tests/test_toy.py",
+            " (equation 1 is checked by test_both in tests/test_toy.py)",
+        ),
+        (
+            "checks.html#check-eq-one-second",
+            "checked by test_both in tests/test_toy.py and test_second in tests/test_toy.py",
+            " (equation 2 is checked by test_both in tests/test_toy.py and test_second in tests/test_toy.py)",
+        ),
+    ]
     page = (built / "checks.html").read_text()
     assert all(f'id="{href.partition("#")[2]}"' in page for href, _, _ in marks)
     assert "passed" not in html and "https:" not in " ".join(href for href, _, _ in marks)

@@ -13,11 +13,29 @@ from elbo.companion.record.citation import Author, Book
 from elbo.companion.record.handover import cell_lines
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-ABOUT = {"commit": COMMIT, "dirty": False, "python": "3.11.7", "platform": "Linux x86_64", "packages": {"torch": "2.13.0"}, "cpu": "A CPU",
-         "threads": 1, "data": {"digits/test": "1" * 64}, "lock_sha256": "2" * 64}  # fmt: skip
-RECORD = {"id": "toy-2013-line", "chapter": "toy-2013", "caption": "How?", "profile": "quick", "parameters": {"beta": 1.0, "seed": 3},
-          "settings": {"seeds": [0, 1]}, "command": "elbo run toy-2013", "csv_sha256": "3" * 64,
-          "source": ["src/elbo/figures/toy_2013.py#L10-L20"], "environment": ABOUT}  # fmt: skip
+ABOUT = {
+    "commit": COMMIT,
+    "dirty": False,
+    "python": "3.11.7",
+    "platform": "Linux x86_64",
+    "packages": {"torch": "2.13.0"},
+    "cpu": "A CPU",
+    "threads": 1,
+    "data": {"digits/test": "1" * 64},
+    "lock_sha256": "2" * 64,
+}
+RECORD = {
+    "id": "toy-2013-line",
+    "chapter": "toy-2013",
+    "caption": "How?",
+    "profile": "quick",
+    "parameters": {"beta": 1.0, "seed": 3},
+    "settings": {"seeds": [0, 1]},
+    "command": "elbo run toy-2013",
+    "csv_sha256": "3" * 64,
+    "source": ["src/elbo/figures/toy_2013.py#L10-L20"],
+    "environment": ABOUT,
+}
 RUN = {"finished": "2027-01-02T03:04:05+00:00", "seconds": 7200.0}
 PLACE = Place("../", "notebooks/toy-2013.ipynb", "notebooks/toy-2013.md", "book/toy-2013.md#L3-L8")
 BOOK = Book("Toy", (Author(name="The authors"),), "0.1.0", "2026-01-02", "", "https://example.org/code")
@@ -82,8 +100,16 @@ def test_nothing_breaks_out_of_the_lines():
         "commit": evil,
         "platform": evil,
     }
-    record = RECORD | {"caption": evil, "profile": evil, "parameters": {evil: evil}, "settings": {"seed": evil}, "command": evil,
-                       "csv_sha256": evil, "source": [evil], "environment": about}  # fmt: skip
+    record = RECORD | {
+        "caption": evil,
+        "profile": evil,
+        "parameters": {evil: evil},
+        "settings": {"seed": evil},
+        "command": evil,
+        "csv_sha256": evil,
+        "source": [evil],
+        "environment": about,
+    }
     book = Book(evil, (Author(name=evil),), evil, "2026-01-02", "", "https://example.org/" + evil)
     html = shown(record, {"finished": evil}, PLACE, book)
     assert not html.select("script, b, [onclick]") and html.get_text().count("alert(1)") > 10

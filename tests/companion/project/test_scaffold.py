@@ -1,4 +1,6 @@
-"""``elbo new``: a chapter in every place that a chapter touches, which runs, passes its tests and stands in a built book."""
+"""``elbo new``: a chapter in every place that a chapter touches, which runs, passes its
+tests and stands in a built book.
+"""
 
 from __future__ import annotations
 

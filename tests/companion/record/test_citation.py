@@ -70,7 +70,9 @@ def test_bibtex_is_read_back():
 
 
 def ris(text: str) -> list[list[tuple[str, str]]]:
-    """The records of an RIS file, by the letter of the format: a tag of two characters, two blanks, a hyphen, a blank."""
+    """The records of an RIS file, by the letter of the format: a tag of two characters,
+    two blanks, a hyphen, a blank.
+    """
     records = [[]]
     for line in text.splitlines():
         if not line:

@@ -1,4 +1,6 @@
-"""Identifiers of what made a figure: against git's own objects and the bytes that they are hashed from, and silent where unsure."""
+"""Identifiers of what made a figure: against git's own objects and the bytes that they are hashed
+from, and silent where unsure.
+"""
 
 import hashlib
 import subprocess

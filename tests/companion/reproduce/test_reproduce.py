@@ -119,7 +119,9 @@ def test_the_record_in_every_format_is_the_same(book):
 
 
 def rewritten(folder: Path, tmp_path: Path, change) -> Path:
-    """The PNG with a record that somebody has changed; ``change`` gets the record and changes it in place, or returns text."""
+    """The PNG with a record that somebody has changed; ``change`` gets the record and
+    changes it in place, or returns text.
+    """
     path = tmp_path / "tampered.png"
     with Image.open(folder / f"{ID}.png") as image:
         record = json.loads(image.info["elbo:record"])
@@ -140,7 +142,9 @@ def table_of(record: dict) -> str:
 
 
 def close(record: dict, errors: float = 0.0, factor: float = 1.0) -> None:
-    """Move the recorded means by so many standard errors of a difference of two runs, and the column without any by a factor."""
+    """Move the recorded means by so many standard errors of a difference of two runs, and the
+    column without any by a factor.
+    """
     head, *rows = (line.split(",") for line in table_of(record).splitlines())
     assert head[:4] == ["x", "mean", "mean_se", "line"]
     for row in rows:
@@ -211,8 +215,9 @@ def test_differences_are_named_without_a_run(book, tmp_path):
     file = rewritten(folder, tmp_path, change)
     done = toybook.elbo(root, "reproduce", str(file), "--dry-run")
     assert done.returncode == 0, done.stderr
-    for words in ("numpy: recorded 1.0, here ", "python: recorded 3.0.1?[2J, here ", "commit: recorded 000000000000, here ",
-                  "gpu: recorded A card, here nothing", "parameter points: recorded nothing, here 6, its default"):  # fmt: skip
+    for words in ("numpy: recorded 1.0, here ", "python: recorded 3.0.1?[2J, here ",
+                  "commit: recorded 000000000000, here ", "gpu: recorded A card, here nothing",
+                  "parameter points: recorded nothing, here 6, its default"):  # fmt: skip
         assert f"warning: {words}" in done.stdout
     assert "\x1b" not in done.stdout and "identical" not in done.stdout
 

@@ -1,4 +1,6 @@
-"""A long chapter survives: killed in the middle of its training it goes on where it was, and a loss that breaks is named."""
+"""A long chapter survives: killed in the middle of its training it goes on where it was,
+and a loss that breaks is named.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +40,15 @@ run = fit(
     noise={"eps": Noise("normal", (5, 4))}, compile=False, progress=wait if trace else None,
     checkpoint=companion.checkpoint("weights"), checkpoint_seconds=0,
 )
-print("resumed at", run.resumed_at, "ended at", run.params["w"].double().flatten().tolist(), "with", float(run.losses.sum()))"""
+end = run.params["w"].double().flatten().tolist()
+print("resumed at", run.resumed_at, "ended at", end, "with", float(run.losses.sum()))"""
 
 BROKEN = """from elbo.inference.aevb import aevb
 from elbo.models.vae import VAE
 import torch
 images = torch.rand(40, 6, generator=torch.Generator().manual_seed(0))
-aevb(VAE(6, 5, 2), images, samples=2000, learning_rate=rate, compile=False, checkpoint=companion.checkpoint("weights"))"""
+kept = companion.checkpoint("weights")
+aevb(VAE(6, 5, 2), images, samples=2000, learning_rate=rate, compile=False, checkpoint=kept)"""
 
 
 def book(root, train):
@@ -91,7 +95,10 @@ def test_a_loss_that_breaks_stops_the_chapter_and_names_the_term(tmp_path):
     result = elbo(root, "run", "long-2001", "-p", "rate", "1e30")
     assert result.returncode == 3
     (said,) = sentences(result.stderr)
-    stopped = r"long-2001 stopped in cell 4 .* with FloatingPointError: training stopped at step \d+: the term '(.*)' of member 0"
+    stopped = (
+        r"long-2001 stopped in cell 4 .* with FloatingPointError: training stopped at step \d+: the term '(.*)' "
+        r"of member 0"
+    )
     found = re.search(stopped, said)
     assert found and found[1] in {"code", "log-likelihood", "KL divergence", "log-prior of the weights"}, said
 

@@ -53,7 +53,9 @@ def test_only_our_own_error_means_that_data_is_missing(root):
 
 
 def test_figures_and_run_name_the_commit_of_the_checkout_that_was_asked_for(root, tmp_path):
-    """Started from elsewhere with ``--root``: not the commit of the package's own checkout, nor of the working directory."""
+    """Started from elsewhere with ``--root``: not the commit of the package's own
+    checkout, nor of the working directory.
+    """
     done = toybook.elbo(tmp_path, "run", KEY, "--root", str(root))
     assert done.returncode == 0, done.stderr
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True).stdout

@@ -84,7 +84,9 @@ class Book:
         return f"{self.url.rstrip('/')}/{docname}.html" if self.url else ""
 
     def address(self, record: dict) -> str:
-        """Permanent address of a figure, empty where the book has none; a record's ``query`` sets a live figure's state."""
+        """Permanent address of a figure, empty where the book has none; a record's
+        ``query`` sets a live figure's state.
+        """
         page = self.page(f"book/{record['chapter']}")
         return page and f"{page}{record.get('query', '')}#{record['id']}"
 

@@ -22,9 +22,9 @@ def both_ranks(seed: int, steps: int = 3000, draws: int = 4000) -> pd.DataFrame:
     """Mean-field and full-rank ADVI on linear regression (diabetes data) and probit regression (60 simulated rows).
 
     Returns:
-        Per ``model`` and ``rank``: ``gap`` (log evidence less the bound, nats, from ``draws`` draws) and its standard error
-        ``gap_se``; ``sd_ratio``, the mean over coefficients of the deviation over the exact one; ``shape`` (Pareto) and
-        ``effective``, the effective share of the draws when weighted.
+        Per ``model`` and ``rank``: ``gap`` (log evidence less the bound, nats, from ``draws`` draws) and its standard
+        error ``gap_se``; ``sd_ratio``, the mean over coefficients of the deviation over the exact one; ``shape``
+        (Pareto) and ``effective``, the effective share of the draws when weighted.
     """
     generator = torch.Generator().manual_seed(seed)
     rows = []

@@ -33,14 +33,14 @@ _LEFT_OUT = {
     "ensurepip",
 }
 _STOP = set(
-    "the and for that are not with this when can from which used may all will same only one any also its must they but using "
-    "other should such these see have given there first then has than does two each either more most their where some you your "
-    "into was been being were them what how over about after before between both because while would could it's don't isn't "
-    "i.e. etc use uses default optional argument arguments return returns returned none true false self value values set get "
-    "function method class object instance called call note raise raises raised specified otherwise like just new "
-    "doesn without make makes whether out very did had his her our who why so as at be by do if in is it no of on or to up we"
-    .split()
-)  # fmt: skip
+    "the and for that are not with this when can from which used may all will same only one any also its must they but "
+    "using other should such these see have given there first then has than does two each either more most their where "
+    "some you your into was been being were them what how over about after before between both because while would "
+    "could it's don't isn't i.e. etc use uses default optional argument arguments return returns returned none true "
+    "false self value values set get function method class object instance called call note raise raises raised "
+    "specified otherwise like just new doesn without make makes whether out very did had his her our who why so as at "
+    "be by do if in is it no of on or to up we".split()
+)
 
 
 class Corpus(NamedTuple):

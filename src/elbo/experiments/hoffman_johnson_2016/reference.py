@@ -95,8 +95,8 @@ def reference_note() -> str:
         return "none in this checkout"
     first = table.iloc[0]
     return (
-        f"{first.data.upper()}, N = {first.images:,}, log N = {math.log(first.images):.4f} nats; {first.hidden} hidden units, "
-        f"{first.epochs} epochs, {table.seed.nunique()} seeds"
+        f"{first.data.upper()}, N = {first.images:,}, log N = {math.log(first.images):.4f} nats; {first.hidden} hidden "
+        f"units, {first.epochs} epochs, {table.seed.nunique()} seeds"
     )
 
 

@@ -20,7 +20,9 @@ __all__ = ["breakdown", "estimators"]
 
 
 class _Judge(NamedTuple):
-    """Simulated data of one model: their joint density, the codes they came from, an encoder's q, and the exact answer."""
+    """Simulated data of one model: their joint density, the codes they came from, an
+    encoder's q, and the exact answer.
+    """
 
     name: str
     log_joint: Callable[[Tensor], Tensor]
@@ -40,10 +42,11 @@ def estimators(
 ) -> pd.DataFrame:
     """Every estimator of the marginal likelihood on two models where it is known.
 
-    The two models: the trained decoder of two latents, whose evidence is an integral over the plane, by quadrature; and the
-    linear-Gaussian twin, by its closed form, with a proposal that is deliberately half as wide again as the posterior. Both on
-    data that the model itself has drawn, so that the code of each datum is an exact draw from its posterior, where annealing can
-    start backwards. Of a decoder with Gaussian pixels (Frey faces) there is no quadrature here, and the twin stands alone.
+    The two models: the trained decoder of two latents, whose evidence is an integral over the plane, by quadrature; and
+    the linear-Gaussian twin, by its closed form, with a proposal that is deliberately half as wide again as the
+    posterior. Both on data that the model itself has drawn, so that the code of each datum is an exact draw from its
+    posterior, where annealing can start backwards. Of a decoder with Gaussian pixels (Frey faces) there is no
+    quadrature here, and the twin stands alone.
 
     Args:
         images: simulated data of each model.
@@ -52,10 +55,10 @@ def estimators(
         twin_dim: latents of the linear-Gaussian model.
 
     Returns:
-        One row a model and estimator: ``error``, the mean over data of the estimate minus the exact value (nats), its standard error
-        ``se`` over data (the estimator's own noise and its bias from datum to datum), ``claimed``, the standard error of that mean
-        according to the estimator itself, ``side`` (``lower`` or ``upper``: where it is in expectation), ``exact`` (mean), ``place``, its
-        row in a list from the bottom.
+        One row a model and estimator: ``error``, the mean over data of the estimate minus the exact value (nats), its
+        standard error ``se`` over data (the estimator's own noise and its bias from datum to datum), ``claimed``, the
+        standard error of that mean according to the estimator itself, ``side`` (``lower`` or ``upper``: where it is in
+        expectation), ``exact`` (mean), ``place``, its row in a list from the bottom.
     """
     rows = []
     judges = [_decoder(run, images, seed)] if run.settings.likelihood == "bernoulli" else []
@@ -131,9 +134,10 @@ def breakdown(
     """Appendix D's estimate with the paper's 50 draws on exact draws of a Gaussian posterior, by the number of latents.
 
     Returns:
-        One row a ``dim``: ``rms`` (root of the mean squared error of the estimate, nats, with standard error ``rms_se``),
-        ``claimed`` (median standard error that the estimate claims), ``infinite`` (share of the fits whose weights have no variance,
-        exactly, with standard error ``infinite_se``), ``effective`` (median effective number of draws), ``draws``.
+        One row a ``dim``: ``rms`` (root of the mean squared error of the estimate, nats, with standard error
+        ``rms_se``), ``claimed`` (median standard error that the estimate claims), ``infinite`` (share of the fits
+        whose weights have no variance, exactly, with standard error ``infinite_se``), ``effective`` (median
+        effective number of draws), ``draws``.
     """
     rows = []
     for dim in dims:

@@ -43,11 +43,13 @@ COLUMNS = ["algorithm", "seed", "split", "samples", "log_evidence", "se_images",
 
 
 def grid_evidence(model: VAE, params: Params, x: Tensor, *, per_side: int = PER_SIDE, edge: float = EDGE) -> Tensor:
-    r"""The marginal likelihood of every image by the trapezoidal rule, :math:`\log \sum_k h^D\, p(x \mid z_k)\, p(z_k)`.
+    r"""The marginal likelihood of every image by the trapezoidal rule, :math:`\log \sum_k
+    h^D\, p(x \mid z_k)\, p(z_k)`.
 
-    In one to three dimensions no sampling is needed: with a spacing :math:`h` the rule's relative error on a Gaussian posterior
-    of standard deviation :math:`s` is at most about :math:`2D\, e^{-2\pi^2 s^2 / h^2}`: at :math:`s = h / 2` 1.4 % in one dimension and 4.4 % in three, at
-    :math:`s = h` below single precision; what lies outside the box is lost. All pictures of a grid point are one matrix product, because the Bernoulli
+    In one to three dimensions no sampling is needed: with a spacing :math:`h` the rule's relative error on a
+    Gaussian posterior of standard deviation :math:`s` is at most about :math:`2D\, e^{-2\pi^2 s^2 / h^2}`: at
+    :math:`s = h / 2` 1.4 % in one dimension and 4.4 % in three, at :math:`s = h` below single precision; what lies
+    outside the box is lost. All pictures of a grid point are one matrix product, because the Bernoulli
     log-likelihood is linear in the image.
 
     Args:
@@ -55,16 +57,16 @@ def grid_evidence(model: VAE, params: Params, x: Tensor, *, per_side: int = PER_
         per_side, edge: points along each axis, from ``-edge`` to ``edge``.
 
     Returns:
-        ``(batch,)`` nats, summed in the precision of the parameters. Cost: ``per_side ** D`` decoded pictures, and their products
-        with the batch.
+        ``(batch,)`` nats, summed in the precision of the parameters. Cost: ``per_side ** D`` decoded pictures, and
+        their products with the batch.
 
     Raises:
         ValueError: more than three latents, or a likelihood that is not Bernoulli.
     """
     if model.latent_dim > 3 or model.likelihood != "bernoulli":
         raise ValueError(
-            f"the grid takes a Bernoulli likelihood and at most three latents, got {model.likelihood} and {model.latent_dim}; "
-            "use elbo.estimators.marginal_likelihood.model_evidence"
+            f"the grid takes a Bernoulli likelihood and at most three latents, got {model.likelihood} and "
+            f"{model.latent_dim}; use elbo.estimators.marginal_likelihood.model_evidence"
         )
     axis = torch.linspace(-edge, edge, per_side, dtype=x.dtype, device=x.device)
     grid = torch.cartesian_prod(*[axis] * model.latent_dim).view(-1, model.latent_dim)
@@ -80,8 +82,8 @@ def grid_evidence(model: VAE, params: Params, x: Tensor, *, per_side: int = PER_
 def importance_evidence(model: VAE, params: Params, x: Tensor, seed: int = 0) -> Evidence:
     """By importance sampling from a Gaussian fitted to HMC draws: needs no encoder and no box.
 
-    Its chains start at draws from the prior. Where the posterior is narrow and has several modes they do not find the highest, and
-    neither does anything fitted to them.
+    Its chains start at draws from the prior. Where the posterior is narrow and has several modes they do not find the
+    highest, and neither does anything fitted to them.
     """
     generator = torch.Generator(x.device).manual_seed(seed)
     return model_evidence(model, params, x, generator, draws=200, warmup=20, fit_draws=10)
@@ -119,20 +121,24 @@ def evidence_curve(
     device: str = "cpu",
     checkpoint: Any = None,
 ) -> tuple[Trained, pd.DataFrame]:
-    """Train models by one of the three algorithms and follow their marginal likelihood, by :func:`grid_evidence`, as samples go by.
+    """Train models by one of the three algorithms and follow their marginal likelihood, by
+    :func:`grid_evidence`, as samples go by.
 
-    The same start, minibatch size (100), optimiser and weight prior for all; Monte Carlo EM has the paper's ten leapfrog steps, 90 %
-    acceptance and five weight updates a draw, and counts a sample for each datum that a weight update sees.
+    The same start, minibatch size (100), optimiser and weight prior for all; Monte Carlo EM has the
+    paper's ten leapfrog steps, 90 % acceptance and five weight updates a draw, and counts a sample for
+    each datum that a weight update sees.
 
     Args:
         algorithm: one of :data:`ALGORITHMS`.
-        images: ``(N, data_dim)``, black and white once and for all: a Markov chain of Monte Carlo EM belongs to one image.
+        images: ``(N, data_dim)``, black and white once and for all: a Markov chain of Monte
+            Carlo EM belongs to one image.
         at: numbers of samples after which to measure, multiples of 500.
         learning_rate: one for all seeds, or one for each.
 
     Returns:
-        The trained models, and one row a seed, split and number of samples: ``log_evidence`` (mean over the split, nats per
-        image), ``se_images`` (standard error of that mean), ``acceptance`` (of the HMC that trains; missing for the others).
+        The trained models, and one row a seed, split and number of samples: ``log_evidence`` (mean over the
+        split, nats per image), ``se_images`` (standard error of that mean), ``acceptance`` (of the HMC that
+        trains; missing for the others).
     """
     run = ALGORITHMS[algorithm]
     measure, estimate = _recorders(per_side)
@@ -165,7 +171,9 @@ def best_evidence_rate(
     per_side: int = PER_SIDE,
     device: str = "cpu",
 ) -> float:
-    """The step size among :data:`RATES` with the best marginal likelihood of (100) training images after ``samples``."""
+    """The step size among :data:`RATES` with the best marginal likelihood of (100)
+    training images after ``samples``.
+    """
     shown = images[torch.linspace(0, len(images) - 1, min(100, len(images))).long()]
     _, table = evidence_curve(
         algorithm,
@@ -193,13 +201,13 @@ def evidence_by_estimators(
 ) -> pd.DataFrame:
     """One trained model's marginal likelihood by three estimators: quadrature, and two that need HMC.
 
-    ``importance``: :func:`importance_evidence`, below in expectation. ``appendix D``: the paper's estimator as it was used, one
-    chain an image, four leapfrog steps, 90 % acceptance, 50 draws to fit and 50 to average.
+    ``importance``: :func:`importance_evidence`, below in expectation. ``appendix D``: the paper's estimator as it was
+    used, one chain an image, four leapfrog steps, 90 % acceptance, 50 draws to fit and 50 to average.
 
     Returns:
-        One row a split and estimator: ``log_evidence`` (mean, nats per image), ``se_images`` (its standard error over images),
-        ``se_estimate`` (the standard error that the estimator itself claims, of the mean), ``off`` (mean distance from quadrature,
-        with sign), ``worst`` (largest distance of one image from quadrature).
+        One row a split and estimator: ``log_evidence`` (mean, nats per image), ``se_images`` (its standard error over
+        images), ``se_estimate`` (the standard error that the estimator itself claims, of the mean), ``off`` (mean
+        distance from quadrature, with sign), ``worst`` (largest distance of one image from quadrature).
     """
     counts, images = [len(x) for x in splits.values()], torch.cat(list(splits.values()))
     exact = grid_evidence(model, params, images, per_side=per_side, edge=edge).double()
@@ -256,10 +264,11 @@ def evidence_over_training(
     evaluations: int = 6,
     checkpoint: Callable[[str], Any] = lambda name: None,
 ) -> pd.DataFrame:
-    """Figure 3: the marginal likelihood of AEVB, wake-sleep and Monte Carlo EM as samples go by, for a small and a large training set.
+    """Figure 3: the marginal likelihood of AEVB, wake-sleep and Monte Carlo EM as samples go by, for a
+    small and a large training set.
 
-    The pixels are black where the intensity is above one half, once and for all. The step size of each algorithm is the best of
-    :data:`RATES` after the first few samples of the large training set, as in the paper.
+    The pixels are black where the intensity is above one half, once and for all. The step size of each algorithm is the
+    best of :data:`RATES` after the first few samples of the large training set, as in the paper.
 
     Args:
         dataset: ``"digits"`` or ``"mnist"``.
@@ -267,9 +276,10 @@ def evidence_over_training(
         checkpoint: name to path, :func:`elbo.companion.checkpoint`.
 
     Returns:
-        One row a training size, algorithm, split and number of samples: ``log_evidence`` (nats per image, mean over seeds),
-        ``se_seeds`` (missing for one seed), ``se_images``, ``acceptance`` (of Monte Carlo EM's chains), ``learning_rate``,
-        ``moves`` (transitions of each image's chain so far; Monte Carlo EM alone), ``train_images``, ``seeds``.
+        One row a training size, algorithm, split and number of samples: ``log_evidence`` (nats per image,
+        mean over seeds), ``se_seeds`` (missing for one seed), ``se_images``, ``acceptance`` (of Monte Carlo
+        EM's chains), ``learning_rate``, ``moves`` (transitions of each image's chain so far; Monte Carlo EM
+        alone), ``train_images``, ``seeds``.
     """
     if dataset not in EVIDENCE:
         raise ValueError(f"the marginal likelihood is measured on {' or '.join(EVIDENCE)}, not on {dataset}")
@@ -315,8 +325,9 @@ def evidence_over_training(
 
 
 def evidence_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
-    """The curves of a kept table of figure 3, averaged over its training seeds; by quadrature, or by importance sampling where a
-    point has nothing else. Columns ``train_images, algorithm, split, samples, log_evidence, se_seeds`` (missing for one seed).
+    """The curves of a kept table of figure 3, averaged over its training seeds; by quadrature, or by importance
+    sampling where a point has nothing else. Columns ``train_images, algorithm, split, samples, log_evidence,
+    se_seeds`` (missing for one seed).
     """
     keys = ["train_images", "algorithm", "split", "samples"]
     curves = table[table.estimator.isin(["quadrature", "importance"])].sort_values([*keys, "estimator"])

@@ -1,4 +1,6 @@
-"""Does the gradient of the encoder drown as the bound gets tighter? Plain and doubly reparameterised gradients by number of draws."""
+"""Does the gradient of the encoder drown as the bound gets tighter? Plain and doubly
+reparameterised gradients by number of draws.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,9 @@ def gradient_signal(
 ) -> pd.DataFrame:
     r"""The signal-to-noise ratio of the gradient of the importance-weighted bound in the parameters of ``q``.
 
-    On the twin whose posterior is a diagonal Gaussian, at a ``q`` that is ``share`` of the way from it to the prior. The
-    signal is the length of the mean gradient (over the repetitions of the quieter estimator), the noise the root of the
-    trace of the covariance of one estimate. Rainforth et al. (2018): the plain ratio falls as :math:`1/\sqrt k`;
+    On the twin whose posterior is a diagonal Gaussian, at a ``q`` that is ``share`` of the way from it to the prior.
+    The signal is the length of the mean gradient (over the repetitions of the quieter estimator), the noise the root of
+    the trace of the covariance of one estimate. Rainforth et al. (2018): the plain ratio falls as :math:`1/\sqrt k`;
     Tucker et al. (2019): the doubly reparameterised one grows as :math:`\sqrt k` where k is large.
 
     Returns:

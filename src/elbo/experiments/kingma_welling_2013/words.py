@@ -107,7 +107,10 @@ def bound_at_scale(table: pd.DataFrame, name: str) -> dict[str, str]:
     fall = peaks.max() - aevb
     apart = ""
     if broken:
-        apart = f" Wake-sleep with {join([str(size) for size in broken])} latents came apart in its first steps and is left out."
+        apart = (
+            f" Wake-sleep with {join([str(size) for size in broken])} latents came apart in its first steps and "
+            "is left out."
+        )
     said = {
         "end": _samples(end),
         "seeds": "one seed" if table.seed.nunique() == 1 else f"{table.seed.nunique()} seeds",
@@ -249,7 +252,9 @@ def active(table: pd.DataFrame) -> dict[str, str]:
 
 
 def remedies(means: pd.DataFrame, models: pd.DataFrame) -> dict[str, str]:
-    """What free bits and warm-up do to the latents and to the bound at the end; from ``remedy_means`` and its models."""
+    """What free bits and warm-up do to the latents and to the bound at the end; from
+    ``remedy_means`` and its models.
+    """
     ends = means[means.samples == means.samples.max()].set_index("remedy")
     size, free = int(models.latent_dim.iloc[0]), float(models.free.max())
     said = {

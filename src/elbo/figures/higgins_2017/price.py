@@ -47,8 +47,16 @@ def water(table: pd.DataFrame) -> Figure:
         if beta in set(table["beta"]):
             colour, dash, _ = LOOKS[beta]
             style.guide(panels[0].axhline(beta, color=colour, linestyle=dash, linewidth=1.4))
-            panels[0].annotate(rf"$\beta s^2 = {beta:g}$", (first["latent"].max() + 0.5, beta), xytext=(2, 0), ha="left", va="center",
-                               textcoords="offset points", color=colour, fontsize=style.SMALL)  # fmt: skip
+            panels[0].annotate(
+                rf"$\beta s^2 = {beta:g}$",
+                (first["latent"].max() + 0.5, beta),
+                xytext=(2, 0),
+                ha="left",
+                va="center",
+                textcoords="offset points",
+                color=colour,
+                fontsize=style.SMALL,
+            )
     panels[0].set_xticks(first["latent"])
     style.panel(panels[0], "what each direction carries", "principal direction", "variance of the data")
     shades = np.linspace(0.0, 0.62, table["latent"].nunique())
@@ -74,11 +82,24 @@ def trade(exact: pd.DataFrame, measured: dict[str, pd.DataFrame]) -> Figure:
     for axes, table in zip(panels[1:], measured.values()):
         for line in table.itertuples():
             colour, _, marker = LOOKS.get(line.beta, OTHER)
-            axes.errorbar(line.rate, line.distortion, 2 * line.distortion_se, 2 * line.rate_se, fmt="none", ecolor=colour,
-                          linewidth=0.9)  # fmt: skip
+            axes.errorbar(
+                line.rate,
+                line.distortion,
+                2 * line.distortion_se,
+                2 * line.rate_se,
+                fmt="none",
+                ecolor=colour,
+                linewidth=0.9,
+            )
             axes.scatter([line.rate], [line.distortion], color=colour, marker=marker, s=30, zorder=3)
-            axes.annotate(rf"$\beta = {line.beta:g}$", (line.rate, line.distortion), xytext=(6, 5), color=colour,
-                          textcoords="offset points", fontsize=style.SMALL)  # fmt: skip
+            axes.annotate(
+                rf"$\beta = {line.beta:g}$",
+                (line.rate, line.distortion),
+                xytext=(6, 5),
+                color=colour,
+                textcoords="offset points",
+                fontsize=style.SMALL,
+            )
         axes.margins(0.22)
     for axes, title in zip(panels, titles.values()):
         style.panel(axes, title, "rate, nats", "distortion, nats" if axes is panels[0] else "")
@@ -128,13 +149,26 @@ def posterior_paths(table: pd.DataFrame) -> Figure:
         for what, share, offset, side in (("beta", 0.36, (8, 2), "left"), ("prior variance", 0.3, (9, -5), "left")):
             line = part[part["what"] == what]
             point = line.iloc[(line["variance"] - share * min(1.0, line["variance"].max())).abs().argmin()]
-            axes.annotate(labels[what][2], (point["variance"], point["mean"]), xytext=offset, ha=side, fontsize=style.SMALL,
-                          textcoords="offset points", color=labels[what][0])  # fmt: skip
+            axes.annotate(
+                labels[what][2],
+                (point["variance"], point["mean"]),
+                xytext=offset,
+                ha=side,
+                fontsize=style.SMALL,
+                textcoords="offset points",
+                color=labels[what][0],
+            )
         if first["needed"] > 0:
             start, end = first["target_mean"], first["target_mean"] * first["off"]
             style.guide(axes.plot([first["target_variance"]] * 2, [start, end], **style.GUIDE)[0])
-            axes.annotate(f"off by {first['off']:.0f}×", (first["target_variance"], (start + end) / 2),
-                          xytext=(6, 0), textcoords="offset points", fontsize=style.SMALL, color=style.GREY)  # fmt: skip
+            axes.annotate(
+                f"off by {first['off']:.0f}×",
+                (first["target_variance"], (start + end) / 2),
+                xytext=(6, 0),
+                textcoords="offset points",
+                fontsize=style.SMALL,
+                color=style.GREY,
+            )
         title = f"$w$ = {strength:g}: " + ("mean off" if first["needed"] > 0 else "variance out of reach")
         style.panel(axes, title, "posterior variance", "posterior mean")
     return figure
