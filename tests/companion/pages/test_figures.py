@@ -70,7 +70,7 @@ def test_the_page_shows_the_figure_under_its_id(built):
     assert '<figure class="elbo-figure align-default" id="toy-2013-line">' in html
     page = BeautifulSoup(html, "html.parser")
     light, dark = page.select("#toy-2013-line .elbo-figure-image img")
-    assert light["src"] == "../figures/toy-2013-line.svg" and light["loading"] == dark["loading"] == "lazy"
+    assert light["src"] == "../figures/screen/toy-2013-line.svg" and light["loading"] == dark["loading"] == "lazy"
     assert (light["width"], light["height"]) == (dark["width"], dark["height"]) and int(light["width"]) > 100
     assert dark["alt"] == light["alt"] and (built / "book" / dark["src"]).resolve().is_file()
     assert 'href="toy-2013.html#toy-2013-line"' in (built / "book" / "two.html").read_text()

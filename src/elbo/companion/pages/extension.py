@@ -23,6 +23,7 @@ PARTS = (
     "elbo.companion.pages.api",
     "elbo.live.page",
     "elbo.live.gallery",
+    "elbo.companion.pages.pack",
 )
 """In the order in which they are set up; where two listen to one event, the earlier is called first."""
 

@@ -23,6 +23,7 @@ from sphinx.util import logging
 
 from elbo.companion.pages.dark import darkened, displayed_size
 from elbo.companion.pages.legend import Place, legend
+from elbo.companion.pages.screen import for_screen
 from elbo.companion.record import citation
 from elbo.companion.record.handover import FORMATS, MIME, cell_lines, content_of, run_facts
 
@@ -89,13 +90,14 @@ def _figure(renderer, content: dict, env: BuildEnvironment, line: int | None) ->
 
 
 def _images(folder: Path, id: str, content: dict, place: Place, env: BuildEnvironment) -> list[nodes.Element]:
-    """The SVG, and beside it for HTML the one that the dark theme shows; a browser fetches the one that is seen."""
-    svg = content["files"]["svg"]
-    _write(folder / "dark", id, "svg", darkened(svg).encode())
+    """The drawing for the page, and the one that the dark theme shows; a browser fetches the one that is seen."""
+    svg = for_screen(content["files"]["svg"])
+    for theme, drawing in {"screen": svg, "dark": darkened(svg)}.items():
+        _write(folder / theme, id, "svg", drawing.encode())
     pixels = displayed_size(svg)
     size = f' width="{pixels[0]}" height="{pixels[1]}"' if pixels else ""
     about = f'alt="{escape(content["alt"])}"{size} loading="lazy"'
-    light, dark = escape(f"{place.root}figures/{id}.svg"), escape(f"{place.root}figures/dark/{id}.svg")
+    light, dark = (escape(f"{place.root}figures/{theme}/{id}.svg") for theme in ("screen", "dark"))
     shown = f'<img class="elbo-light" src="{light}" {about}><img class="only-dark elbo-dark" src="{dark}" {about}>'
     uri = "/" + Path(os.path.relpath(folder / f"{id}.*", env.srcdir)).as_posix()
     elsewhere = addnodes.only("", nodes.image(uri=uri, alt=content["alt"]), expr="not html")
@@ -197,12 +199,14 @@ def _copy(app: Sphinx, error: Exception | None) -> None:
         shutil.rmtree(outdir / name, ignore_errors=True)
     if not figures:
         return
-    (outdir / "figures" / "dark").mkdir(parents=True)
+    for theme in ("screen", "dark"):
+        (outdir / "figures" / theme).mkdir(parents=True)
     (outdir / "notebooks").mkdir()
     for id in sorted(figures):
         for format in FORMATS:
             shutil.copyfile(_folder(app.env) / f"{id}.{format}", outdir / "figures" / f"{id}.{format}")
-        shutil.copyfile(_folder(app.env) / "dark" / f"{id}.svg", outdir / "figures" / "dark" / f"{id}.svg")
+        for theme in ("screen", "dark"):
+            shutil.copyfile(_folder(app.env) / theme / f"{id}.svg", outdir / "figures" / theme / f"{id}.svg")
     for docname in sorted({about["docname"] for about in figures.values()}):
         for name, path in executed(app.env, docname).items():
             shutil.copyfile(path, outdir / name)
