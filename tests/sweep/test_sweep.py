@@ -84,8 +84,7 @@ def test_a_part_that_is_killed_at_random_moments_ends_as_if_nothing_had_happened
     assert not list(tmp_path.rglob("*.tmp"))
 
 
-def test_a_controller_that_is_killed_leaves_jobs_whose_parts_are_not_measured_twice(whole, tmp_path):
-    """The jobs of a killed sweep run on; the next one does not touch what they hold, and the one after it finishes."""
+def test_a_sweep_that_is_killed_takes_its_jobs_along_and_what_another_process_measures_is_left_to_it(whole, tmp_path):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from test_sweep import jobs;"
         "from elbo.sweep.engine import run_jobs; f = Path(sys.argv[2]);"
@@ -98,10 +97,13 @@ def test_a_controller_that_is_killed_leaves_jobs_whose_parts_are_not_measured_tw
         run_jobs(jobs(tmp_path), tmp_path / "_build" / "parts")
     controller.kill()
     controller.wait()
-    _children("SIGKILL", "snakemake", str(tmp_path))
+    _until(lambda: not _children(None, str(tmp_path)), 20)
+    lock.unlink()
+    other = subprocess.Popen(toy(tmp_path, "--part", KEY.format(0), pause=0.5))
+    _until(lock.exists)
     outcome = run_jobs(jobs(tmp_path, parts=1), tmp_path / "_build" / "parts")
     assert outcome.failed == 1 and f"another process is measuring {KEY.format(0)}" in outcome.reasons[0]
-    _until(lambda: tables(tmp_path), 60)
+    assert other.wait(120) == 0
     outcome = run_jobs(jobs(tmp_path), tmp_path / "_build" / "parts", cores=2)
     assert (outcome.done, outcome.failed) == (3, 0)
     assert tables(tmp_path) == whole

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ from elbo.sweep.plan import Job, SweepError, write_plan
 __all__ = ["Busy", "Outcome", "run_jobs", "seconds"]
 
 HERE = Path(__file__).parent
-START = """from elbo.companion.project.orphans import watch; watch(session=True)
-import runpy, sys; sys.argv[0] = "snakemake"; runpy.run_module("snakemake", run_name="__main__")
+START = """from elbo.companion.project.orphans import watch
+import runpy, sys; watch(sys.argv.pop(1), session=True); sys.argv[0] = "snakemake"; runpy.run_module("snakemake", run_name="__main__")
 """  # Snakemake, ended with the command that started it
 GRACE = 60.0  # seconds that jobs have to end once they were told to
 
@@ -107,13 +108,25 @@ def _where(cores: int, profile: str | None) -> list[str]:
 def _run(jobs: Sequence[Job], folder: Path, where: list[str], budget: float | None, dry_run: bool) -> Outcome:
     plan = write_plan(jobs, folder)
     # our own lock is held, and the operating system drops it with the process: Snakemake's may be one of a killed sweep
-    words = [sys.executable, "-c", START, "--snakefile", str(HERE / "Snakefile"), "--directory", str(folder)]
+    scratch = tempfile.TemporaryDirectory(prefix=f"elbo-{os.getpid()}-", ignore_cleanup_errors=True)
+    words = [
+        sys.executable,
+        "-c",
+        START,
+        scratch.name,
+        "--snakefile",
+        str(HERE / "Snakefile"),
+        "--directory",
+        str(folder),
+    ]
     words += ["--nolock", "--keep-going", "--rerun-incomplete", "--rerun-triggers", "mtime", "--quiet", "all"]
     words += ["--scheduler", "greedy", *where, "--config", f"plan={plan}", *(["--dry-run"] if dry_run else [])]
     log = folder / "snakemake.log"
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    if where[0] == "--cores":  # the jobs run here: what they put aside goes with the sweep
+        environment["TMPDIR"] = scratch.name
     try:
-        with log.open("w") as said:
+        with scratch, log.open("w") as said:
             started = time.monotonic()
             process = subprocess.Popen(
                 words, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.PIPE, start_new_session=True,

@@ -17,7 +17,7 @@ import pandas as pd
 import yaml
 
 from elbo.companion.project.chapters import Chapter
-from elbo.companion.project.paths import Project
+from elbo.companion.project.paths import Project, hold, replace_directory, staging
 from elbo.companion.project.profiles import load_profile
 from elbo.companion.record import fingerprint
 from elbo.companion.record.handover import MIME
@@ -131,16 +131,25 @@ def gather_runs(folder: Path) -> list[Path]:
                 table = table[table["run"] != "reference"]
             clash = {f"parameter_{name}" if name in table else name: value for name, value in own.items()}
             tables.setdefault(figure, []).append(table.assign(**clash))
-    target, written = folder / "gathered", []
-    target.mkdir(exist_ok=True)
-    for figure, parts in sorted(tables.items()):
-        path = target / f"{figure}.csv"
-        pd.concat(parts, ignore_index=True).to_csv(path, index=False, lineterminator="\n")
-        written.append(path)
+    target = folder / "gathered"
     kept = ("folder", "chapter", "parameters", "commit", "dirty", "device", "packages", "finished", "notebook_sha256")
     listed = [{name: run[name] for name in kept if name in run} for run, _ in runs]
-    (target / "gathered.json").write_text(json.dumps({"runs": listed}, indent=1, sort_keys=True) + "\n")
-    return [*written, target / "gathered.json"]
+    files = {
+        f"{figure}.csv": pd.concat(parts, ignore_index=True).to_csv(index=False, lineterminator="\n")
+        for figure, parts in sorted(tables.items())
+    }
+    files["gathered.json"] = json.dumps({"runs": listed}, indent=1, sort_keys=True) + "\n"
+    try:
+        with hold(target, "the gathered tables"), staging(target) as aside:
+            (aside / "new").mkdir()
+            for name, text in files.items():
+                (aside / "new" / name).write_text(text, encoding="utf-8")
+            replace_directory(aside / "new", target)
+    except OSError as error:
+        raise SweepError(
+            f"{target} cannot be written ({error.strerror or error}): put that right and gather again"
+        ) from None
+    return [target / name for name in files]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -162,3 +164,22 @@ def test_what_is_quoted_is_cut():
     assert quote("abc") == "'abc'" and quote([1, 2]) == "'[1, 2]'"
     assert len(quote("x" * 10**6)) <= 200 and shorten("x" * 199, 200) == "x" * 199
     assert len(str(CompanionError("y " * 10**5))) <= 4000
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_falls_into_a_destructor_is_heard_all_the_same(number):
+    """Python ignores what a destructor raises; so would be the order to end, had it come at that moment."""
+    code = (
+        "import os, sys, time\n"
+        "from elbo.companion.project.signals import Terminated, ended_by_signals\n"
+        "class Late:\n"
+        f"    def __del__(self): os.kill(os.getpid(), {int(number)}); time.sleep(0.01)\n"
+        "try:\n"
+        "    with ended_by_signals():\n"
+        "        late = Late(); del late; time.sleep(20)\n"
+        "except (Terminated, KeyboardInterrupt) as error:\n"
+        "    print(type(error).__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=15)
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.split() == ["KeyboardInterrupt" if number == signal.SIGINT else "Terminated"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 __all__ = ["ENDING", "Terminated", "ended_by_signals", "handled"]
 
@@ -60,5 +63,24 @@ def ended_by_signals() -> Iterator[None]:
     """
     if threading.current_thread() is threading.main_thread():
         _first.clear()
-    with handled(_end):
-        yield
+    hook = sys.unraisablehook
+    sys.unraisablehook = _unheard(hook)
+    try:
+        with handled(_end):
+            yield
+    finally:
+        sys.unraisablehook = hook
+
+
+def _unheard(hook: Callable[[Any], object]) -> Callable[[Any], None]:
+    """A hook for what Python ignores: a signal that fell into a destructor or a callback is sent once more."""
+
+    def again(ignored: Any) -> None:
+        if not issubclass(ignored.exc_type, (KeyboardInterrupt, Terminated)):
+            hook(ignored)
+            return
+        _first.clear()
+        number = signal.SIGINT if issubclass(ignored.exc_type, KeyboardInterrupt) else signal.SIGTERM
+        threading.Timer(0.02, os.kill, (os.getpid(), number)).start()
+
+    return again
