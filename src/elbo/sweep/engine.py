@@ -22,7 +22,8 @@ __all__ = ["Busy", "Outcome", "run_jobs", "seconds"]
 
 HERE = Path(__file__).parent
 START = """from elbo.companion.project.orphans import watch
-import runpy, sys; watch(sys.argv.pop(1), session=True); sys.argv[0] = "snakemake"; runpy.run_module("snakemake", run_name="__main__")
+import runpy, sys; watch(sys.argv.pop(1), session=True); sys.argv[0] = "snakemake"
+runpy.run_module("snakemake", run_name="__main__")
 """  # Snakemake, ended with the command that started it
 GRACE = 60.0  # seconds that jobs have to end once they were told to
 
