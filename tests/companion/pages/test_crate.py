@@ -3,6 +3,7 @@
 import io
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from requests_cache import CachedSession
 from rocrate_validator import models, services
 from urllib3 import HTTPResponse
 
+from checkout import ROOT
 from elbo.companion.pages import crate
+from elbo.companion.record import works
 from elbo.companion.record.citation import Author, Book
 
 BOOK = Book("Toy", (Author(name="The authors"),), "0.1.0", "2026-01-02")
@@ -34,6 +37,9 @@ RECORD = {
     },
 }
 FIGURE = {"docname": "book/toy-2013", "caption": RECORD["caption"], "alt": "A line.", "record": RECORD}
+PAPER = works.Work(
+    "toy-2013", "Toys", (Author(family="Toy", given="T."),), "2013", "10.1/2", "", "https://doi.org/10.1/2"
+)
 RUN = {"finished": "2027-01-02T03:04:05+00:00"}
 
 
@@ -79,6 +85,7 @@ def site(folder: Path, book: Book = BOOK, **changes) -> Path:
         "figures": {"toy-2013-line": FIGURE},
         "runs": {"toy-2013": RUN},
         "notebooks": {"toy-2013": ["notebooks/toy-2013.ipynb", "notebooks/toy-2013.md"]},
+        "works": {"toy-2013": PAPER},
     }
     crate.write(folder, book, **what | changes)
     return folder
@@ -150,6 +157,17 @@ def test_a_run_says_what_went_in_and_what_came_out(tmp_path):
     assert found["figures/toy-2013-line.svg"]["isBasedOn"] == {"@id": "figures/toy-2013-line.csv"}
     assert found["reference/toy-2013/table.csv"]["encodingFormat"] == "text/csv"
     assert found["figures/toy-2013-line.svg"]["caption"] == RECORD["caption"]
+
+
+def test_it_names_every_work_that_the_book_cites_and_the_paper_of_a_chapter(tmp_path):
+    listed = {"toy-2013": PAPER} | works.read(ROOT / "book" / "references.bib")
+    found = graph(site(tmp_path, replace(BOOK, doi="10.5281/zenodo.1"), works=listed))
+    cited = {item["@id"] for item in found["./"]["citation"]}
+    assert cited == {work.address for work in listed.values()} and len(cited) > 40
+    assert all(found[address]["@type"] == "ScholarlyArticle" and found[address]["name"] for address in cited)
+    assert found["notebooks/toy-2013.md"]["citation"] == {"@id": PAPER.address}
+    assert found["./"]["identifier"] == "https://doi.org/10.5281/zenodo.1"
+    assert found["figures/toy-2013-line.json"]["identifier"] == f"swh:1:rev:{'0' * 40}"
 
 
 def test_dates_are_those_of_the_runs_and_equal_sites_give_equal_bytes(tmp_path):

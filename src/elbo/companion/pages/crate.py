@@ -16,7 +16,10 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.model.file import File
 from rocrate.rocrate import ROCrate
 
-from elbo.companion.record.citation import LICENSE, Author, Book, question
+from elbo.companion.record import swhid
+from elbo.companion.record.book import LICENSE, Author, Book, doi_address
+from elbo.companion.record.citation import question
+from elbo.companion.record.works import Work
 
 __all__ = ["NAME", "PROCESS", "write"]
 
@@ -48,6 +51,7 @@ def write(
     figures: dict[str, dict],
     runs: dict[str, dict],
     notebooks: dict[str, list[str]],
+    works: dict[str, Work] | None = None,
 ) -> Path:
     """Write :data:`NAME` into a built site.
 
@@ -58,6 +62,7 @@ def write(
         figures: id to ``docname, caption, alt, record``.
         runs: chapter to what is known of its run (:func:`elbo.companion.record.handover.run_facts`).
         notebooks: chapter to the addresses of its executed notebook and its text in the site.
+        works: what the book cites, by key; the key of a chapter is its paper's.
     """
     crate = ROCrate()
     _describe(
@@ -66,6 +71,9 @@ def write(
     authors = [_author(crate, author) for author in book.authors]
     _set(crate.root_dataset, {"author": authors, "publisher": authors})
     software = _software(crate, book)
+    cited = {key: _work(crate, work) for key, work in (works or {}).items() if work.address}
+    if cited:
+        _set(crate.root_dataset, {"citation": list(cited.values())})
     for docname, title in pages.items():
         _file(crate, site, f"{docname}.html", name=title, description="A page of the book.")
     for path in sorted((site / "figures").glob("figures.*")):
@@ -90,6 +98,9 @@ def write(
         own = {id: about for id, about in figures.items() if about["record"]["chapter"] == chapter}
         results = [file for id, about in own.items() for file in _figure(crate, site, id, about)]
         actions.append(_run(crate, site, chapter, own, runs.get(chapter, {}), files, results, software))
+        text = crate.get(next((name for name in files if name.endswith(".md")), ""))
+        if text and chapter in cited:
+            text["citation"] = cited[chapter]
     if actions:
         _set(crate.root_dataset, {"mentions": actions})
     path = site / NAME
@@ -108,6 +119,8 @@ def _describe(crate: ROCrate, book: Book, published: str) -> None:
     )
     if book.url:
         root["url"] = book.url
+    if book.doi:
+        root["identifier"] = doi_address(book.doi)
     root["license"] = _entity(crate, LICENSE, "CreativeWork", name="Creative Commons Attribution 4.0 International",
                               description="Prose and figures may be shared and adapted, with credit.")  # fmt: skip
     root["conformsTo"] = _entity(crate, PROCESS, ["CreativeWork", "Profile"], name="Process Run Crate", version="0.5")
@@ -139,12 +152,15 @@ def _figure(crate: ROCrate, site: Path, id: str, about: dict) -> list[File]:
     shown = {"name": f"Figure {id}: {question(about['caption'])}", "description": about["alt"], "isPartOf": page}
     table = _file(crate, site, f"figures/{id}.csv", name=f"Table of figure {id}", isPartOf=page,
                   description="The numbers that the figure draws.")  # fmt: skip
+    said = swhid.of(about["record"])
+    identity = {"identifier": found} if (found := list(filter(None, [said["revision"], *said["content"]]))) else {}
     record = _file(
         crate,
         site,
         f"figures/{id}.json",
         name=f"Record of figure {id}",
         isPartOf=page,
+        **identity,
         description="Parameters, versions, device, data and commit of the run that made the figure.",
     )
     others = [_file(crate, site, f"figures/{id}.{format}", "ImageObject", **shown) for format in ("pdf", "png")]
@@ -226,6 +242,12 @@ def _author(crate: ROCrate, author: Author) -> ContextEntity:
         return _entity(crate, "#" + "-".join(author.name.split()), "Organization", name=author.name)
     name = " ".join(filter(None, [author.given, author.family]))
     return _entity(crate, "#" + "-".join(name.split()), "Person", name=name)
+
+
+def _work(crate: ROCrate, work: Work) -> ContextEntity:
+    about = {"name": work.title, "creditText": "; ".join(map(str, work.authors)), "url": work.address,
+             "datePublished": work.year}  # fmt: skip
+    return _entity(crate, work.address, "ScholarlyArticle", **{name: value for name, value in about.items() if value})
 
 
 def _entity(crate: ROCrate, id: str, type: str | list[str], /, **properties) -> ContextEntity:

@@ -24,10 +24,10 @@ from sphinx.util import logging
 from elbo.companion.pages.dark import darkened, displayed_size
 from elbo.companion.pages.legend import Place, legend
 from elbo.companion.pages.screen import for_screen
-from elbo.companion.record import citation
+from elbo.companion.record import citation, works
 from elbo.companion.record.handover import FORMATS, MIME, cell_lines, content_of, run_facts
 
-__all__ = ["FigureRenderer", "book_of", "caption_nodes", "executed", "published", "run_of", "setup"]
+__all__ = ["FigureRenderer", "book_of", "caption_nodes", "executed", "published", "run_of", "setup", "works_of"]
 
 logger = logging.getLogger(__name__)
 COLLECTIONS = {"bib": "bibtex", "ris": "ris", "json": "csl-json"}
@@ -138,6 +138,11 @@ def book_of(env: BuildEnvironment) -> citation.Book | None:
         )
     except FileNotFoundError:
         return None
+
+
+def works_of(env: BuildEnvironment) -> dict[str, works.Work]:
+    """What the book cites, by key: of a chapter, the key of its paper."""
+    return works.read(Path(env.srcdir) / "book" / "references.bib")
 
 
 def run_of(env: BuildEnvironment, chapter: str) -> dict:

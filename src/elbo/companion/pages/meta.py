@@ -2,31 +2,39 @@
 Google Scholar reads, RO-Crate.
 
 Only what is known is said. Dates are those of the runs (or of the book's version, where nothing was run);
-an absolute address stands only where ``html_baseurl`` is configured, a repository only where one is; there
-is no DOI because there is none.
+an absolute address stands only where ``html_baseurl`` or ``CITATION.cff`` has one, a repository and a DOI
+only where they are configured.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
-from elbo.companion.pages.figures import book_of, executed, published, run_of
-from elbo.companion.record.citation import LICENSE, Author, Book, question
+from elbo.companion.pages.figures import book_of, executed, published, run_of, works_of
+from elbo.companion.record import swhid
+from elbo.companion.record.book import LICENSE, Author, Book, doi_address
+from elbo.companion.record.citation import question
+from elbo.companion.record.works import Work
 
 __all__ = ["json_ld", "scholar", "script", "setup"]
 
 
-def json_ld(docname: str, title: str, figures: dict[str, dict], run: dict, book: Book) -> dict:
+def json_ld(
+    docname: str, title: str, figures: dict[str, dict], run: dict, book: Book, papers: Iterable[Work] = ()
+) -> dict:
     """A page as schema.org has it: a ``ScholarlyArticle`` with its figures where it was run, else a ``CreativeWork``.
 
     Args:
         docname: of the page, ``book/blei-2017``.
         figures: those of the page, as :func:`elbo.companion.pages.figures.published` has them.
         run: of the page, see :func:`elbo.companion.pages.figures.run_of`.
+        papers: what the page is about or lists, said as ``citation``.
     """
     page, date = book.page(docname), run.get("finished", "")
     whole = {
@@ -35,6 +43,7 @@ def json_ld(docname: str, title: str, figures: dict[str, dict], run: dict, book:
         "version": book.version,
         "datePublished": book.released,
         "url": book.url,
+        "identifier": book.doi and doi_address(book.doi),
     }
     about = {
         "@context": "https://schema.org",
@@ -48,8 +57,15 @@ def json_ld(docname: str, title: str, figures: dict[str, dict], run: dict, book:
         "license": LICENSE,
         "datePublished": date,
         "isPartOf": _said(whole),
+        "citation": [_paper(work) for work in papers],
         "hasPart": [_image(docname, id, figure, date, book) for id, figure in figures.items()],
     }
+    return _said(about)
+
+
+def _paper(work: Work) -> dict:
+    about = {"@type": "ScholarlyArticle", "@id": work.address, "name": work.title, "url": work.address,
+             "datePublished": work.year, "author": [_author(author) for author in work.authors]}  # fmt: skip
     return _said(about)
 
 
@@ -57,7 +73,10 @@ def _image(docname: str, id: str, figure: dict, date: str, book: Book) -> dict:
     root = f"{book.url.rstrip('/')}/" if book.url else "../" * docname.count("/")
     files = f"{root}figures/{id}"
     commit = figure["record"]["environment"].get("commit") or ""
-    code = {"@type": "SoftwareSourceCode", "codeRepository": book.repository, "version": commit}
+    identity = swhid.of(figure["record"], book.repository)
+    identifiers = list(filter(None, [identity["revision"], identity["directory"], *identity["content"]]))
+    code = {"@type": "SoftwareSourceCode", "codeRepository": book.repository, "version": commit,
+            "identifier": identifiers}  # fmt: skip
     about = {
         "@type": "ImageObject",
         "@id": f"{book.page(docname)}#{id}",
@@ -94,6 +113,7 @@ def scholar(docname: str, title: str, run: dict, book: Book) -> dict[str, list[s
         "citation_publication_date": [date.replace("-", "/")],
         "citation_inbook_title": [book.title] if run else [],
         "citation_language": ["en"],
+        "citation_doi": [book.doi] if book.doi and not run else [],
         "citation_fulltext_html_url": [book.page(docname)] if book.url else [],
     }
     return {name: values for name, values in tags.items() if values}
@@ -131,7 +151,9 @@ def _add(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) 
     figures = {id: about for id, about in published(app.env).items() if about["docname"] == pagename}
     run = run_of(app.env, pagename.rsplit("/", 1)[-1])
     title = app.env.titles[pagename].astext()
-    head = [script(json_ld(pagename, title, figures, run, book))]
+    works = works_of(app.env)
+    papers = list(works.values()) if pagename == "book/references" else filter(None, [works.get(Path(pagename).name)])
+    head = [script(json_ld(pagename, title, figures, run, book, papers))]
     if run or figures or pagename == app.config.root_doc:
         for name, values in scholar(pagename, title, run, book).items():
             head += [f'<meta name="{name}" content="{escape(value)}">' for value in values]
@@ -151,13 +173,21 @@ def _crate(app: Sphinx, error: Exception | None) -> None:
         pages={docname: app.env.titles[docname].astext() for docname in sorted(app.env.found_docs)},
         figures=figures,
         runs={chapter: run_of(app.env, chapter) for chapter in chapters},
+        works=works_of(app.env),
         notebooks={chapter: sorted(executed(app.env, docname)) for chapter, docname in chapters.items()},
     )
+
+
+def _address(app: Sphinx, config: Config) -> None:
+    """Where no address is configured, the one of ``CITATION.cff`` is the book's."""
+    if not config.html_baseurl and (Path(app.srcdir) / "CITATION.cff").is_file():
+        config.html_baseurl = Book.read(Path(app.srcdir)).url
 
 
 def setup(app: Sphinx) -> dict:
     """Register the tags of the pages and the description of the site."""
     app.setup_extension("elbo.companion.pages.figures")
+    app.connect("config-inited", _address)
     app.connect("html-page-context", _add)
     app.connect("build-finished", _crate, priority=999)  # when every other file of the site is there
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

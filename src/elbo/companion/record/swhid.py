@@ -86,10 +86,11 @@ def of(record: dict[str, Any], origin: str = "") -> dict[str, Any]:
 
 def cited(record: dict[str, Any], origin: str = "") -> str:
     """The one identifier for a citation: the lines that made the figure, anchored in their revision,
-    else the revision; may be empty.
+    else the revision, else the lines alone; may be empty.
     """
     said = of(record, origin)
-    return next(iter(said["content"]), said["revision"] or "")
+    anchored = [one for one in said["content"] if ";anchor=" in one]
+    return next(iter(anchored), said["revision"] or next(iter(said["content"]), ""))
 
 
 def _is(text: Any) -> bool:
