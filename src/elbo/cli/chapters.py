@@ -20,6 +20,7 @@ from elbo.cli.options import (
     ProfileName,
     Root,
     Timeout,
+    chapter_names,
     checked_device,
     checkout,
     processes,
@@ -36,13 +37,17 @@ verbs = typer.Typer()
 
 @verbs.command(
     epilog="Examples: [bold]elbo run kingma-welling-2013[/] · "
-    "[bold]elbo run kingma-welling-2013 --profile smoke -p latent_dim 2[/] · "
+    "[bold]elbo run kingma-welling-2013 --profile smoke -p latent_dims '[2]'[/] · "
     "[bold]elbo run blei-2017 hoffman-johnson-2016 --jobs 2 --timeout 600[/]. " + EXIT_CODES
 )
 def run(
     chapters: Annotated[
         list[str],
-        typer.Argument(metavar="CHAPTER", help="Chapters, by key (blei-2017) or by file (book/blei-2017.md)."),
+        typer.Argument(
+            metavar="CHAPTER",
+            help="Chapters, by key (blei-2017) or by file (book/blei-2017.md).",
+            autocompletion=chapter_names,
+        ),
     ],
     profile: ProfileName = "quick",
     parameter: Annotated[

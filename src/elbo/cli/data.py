@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from elbo.cli.options import Json
+from elbo.cli.tables import table
 from elbo.companion.project.errors import DATA, CompanionError
 
 __all__ = ["verbs"]
@@ -27,40 +28,41 @@ def data_list(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False, default=str))
         return
-    _table(
+    table(
         ["name", "what", "here", "where", "licence"],
         [[row["name"], row["title"], "yes" if row["present"] else "no", row["where"], row["licence"]] for row in rows],
     )
 
 
-@_data.command("fetch", epilog="Example: [bold]elbo data fetch mnist frey[/]")
+@_data.command("fetch", epilog="Examples: [bold]elbo data fetch mnist frey[/] · [bold]elbo data fetch --all[/]")
 def data_fetch(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names that `elbo data list` shows.")],
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Names that `elbo data list` shows.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every data set that is fetched.")] = False,
 ) -> None:
-    """Download data sets into the folder ELBO_DATA (or the user's cache), verified against their checksums."""
-    from elbo import data
+    """Download data sets into the folder ELBO_DATA (or the user's cache), verified against their checksums.
 
-    for name in names:
+    What is there already and sound is not downloaded again. With --all a data set that cannot be had stops none of the
+    others; the exit code is then 6.
+    """
+    from elbo import data
+    from elbo.data.registry import DATASETS
+
+    if everything == bool(names):
+        raise CompanionError("name data sets to fetch, or say --all; `elbo data list` shows them")
+    failed = []
+    for name in [one for one in DATASETS if DATASETS[one].files] if everything else names or []:
         try:
             places = data.fetch(name, progress=sys.stderr.isatty())
         except ValueError as error:
             raise CompanionError(str(error)) from None
         except (data.DataError, OSError) as error:
-            raise CompanionError(str(error), DATA) from None
+            if not everything:
+                raise CompanionError(str(error), DATA) from None
+            failed.append(name)
+            print(f"elbo: {error}", file=sys.stderr)
+            continue
         print(f"{name}: {', '.join(str(place) for place in places) or 'embedded, nothing to fetch'}")
-
-
-def _table(columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table whose first column, the name to type, is never cut."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(
-            column, no_wrap=number == 0, min_width=max((len(row[0]) for row in rows), default=0) * (not number)
-        )
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    if failed:
+        raise CompanionError(f"not fetched: {', '.join(failed)} (above)", DATA)

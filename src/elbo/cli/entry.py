@@ -6,12 +6,14 @@ import contextlib
 import os
 import signal
 import sys
+from typing import Annotated
 
 import typer
 
-from elbo.cli import chapters, data, figures, sweeps
+from elbo.cli import chapters, data, figures, shelf, sweeps
 from elbo.cli.arguments import complaint, paired
 from elbo.cli.options import EXIT_CODES
+from elbo.cli.version import described
 from elbo.companion.project.errors import INTERRUPTED, TERMINATED, UNFORESEEN, USAGE, CompanionError
 from elbo.companion.project.signals import Terminated, ended_by_signals
 from elbo.companion.project.unforeseen import keep
@@ -23,11 +25,28 @@ app = typer.Typer(
     help="Run the chapters of Carving the ELBO and build the book from them.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _group in (chapters.verbs, figures.verbs, sweeps.verbs, data.verbs):
+for _group in (shelf.verbs, chapters.verbs, figures.verbs, sweeps.verbs, data.verbs):
     app.add_typer(_group)
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=lambda asked: _version() if asked else None, help="Version and commit."
+        ),
+    ] = False,
+) -> None:
+    """Run the chapters of Carving the ELBO and build the book from them."""
+
+
+def _version() -> None:
+    """Print the version, the commit, and which book a command would take here."""
+    print(*described(), sep="\n")
+    raise typer.Exit
 
 
 def main(arguments: list[str] | None = None) -> int:

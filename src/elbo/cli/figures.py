@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from elbo.cli.options import EXIT_CODES, Json, ProfileName, Root, Timeout, checked_device, checkout
 from elbo.companion.project.errors import CompanionError
+
+if TYPE_CHECKING:
+    from elbo.companion.project.paths import Project
 
 __all__ = ["verbs"]
 
@@ -17,8 +20,8 @@ verbs = typer.Typer()
 
 
 @verbs.command(
-    epilog="Examples: [bold]elbo figures --profile smoke[/] · [bold]elbo figures --format bibtex > figures.bib[/]. "
-    + EXIT_CODES
+    epilog="Examples: [bold]elbo figures --profile smoke[/] · [bold]elbo figures --format bibtex > figures.bib[/] · "
+    "[bold]elbo figures --out figures[/]. " + EXIT_CODES
 )
 def figures(
     profile: ProfileName = "quick",
@@ -28,10 +31,16 @@ def figures(
             help="What to print: json (everything), or citations as text, bibtex, ris or csl-json; default: a list."
         ),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Directory to write the files of every figure to: SVG, PDF, PNG, CSV and JSON.")
+    ] = None,
     as_json: Json = False,
     root: Root = None,
 ) -> None:
-    """List the figures of the accepted runs, then the live ones: a line each, id and the question that it answers."""
+    """List the figures of the accepted runs, then the live ones: a line each, id and the question that it answers.
+
+    With --out the files of the accepted runs' figures are written, `<id>.svg` and so on, each picture with its record.
+    """
     from elbo.companion.project.profiles import load_profile
     from elbo.companion.record import citation
     from elbo.companion.record.handover import published_figures
@@ -49,6 +58,9 @@ def figures(
         raise CompanionError(
             f"no chapter has an accepted run of the profile {profile}; run `elbo build --profile {profile}` first"
         )
+    if out:
+        print(_write(project, load_profile(project, profile).name, out))
+        return
     if format:
         cited = [(row["record"], row["run"].get("finished", "")) for row in rows]
         print(citation.cite_all(cited, citation.Book.of(project.root), format), end="")
@@ -140,3 +152,20 @@ def reproduce(
     elif outcome:
         print("\n".join(verdict.verdict(project, source, outcome)))
     raise typer.Exit(verdict.exit_code(outcome, exact))
+
+
+def _write(project: Project, profile: str, folder: Path) -> str:
+    """Write the files of every figure of a profile; the sentence that says how many there are."""
+    from elbo.companion.record.handover import published_files
+    from elbo.companion.reproduce.again import write_files
+
+    count = 0
+    try:
+        for id, files in published_files(project, profile):
+            write_files(id, files, folder)
+            count += 1
+    except OSError as error:
+        raise CompanionError(
+            f"{project.show(folder)} does not take the files ({error.strerror or error}); give another one in --out"
+        ) from None
+    return f"{count} figures in {project.show(folder)}, each as SVG, PDF, PNG, CSV and JSON"

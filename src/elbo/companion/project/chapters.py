@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import io
+import re
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,12 @@ class Chapter:
     key: str
     source: str
     parameters: dict[str, Parameter]
+
+    @property
+    def title(self) -> str:
+        """The first heading, by house rule the title of the paper."""
+        match = re.search(r"^# +(.+?) *$", self.source, re.MULTILINE)
+        return match[1] if match else self.key
 
     def notebook(self):
         """The chapter as a notebook without outputs; the same text gives the same bytes (cell ids are numbered)."""

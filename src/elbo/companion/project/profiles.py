@@ -23,7 +23,7 @@ from elbo.companion.project.errors import CompanionError, quote
 from elbo.companion.project.paths import Project, given_path
 from elbo.companion.project.plain import load_plain
 
-__all__ = ["Profile", "convert", "load_profile", "resolve"]
+__all__ = ["Profile", "convert", "load_profile", "profile_names", "resolve"]
 
 _TYPES = {
     **{kind.__name__: kind for kind in (bool, int, float, str, list, dict, tuple)},
@@ -42,6 +42,13 @@ class Profile:
     name: str
     parameters: dict[str, dict[str, Any]]
     where: str
+
+
+def profile_names(project: Project) -> list[str]:
+    """The book's own profiles, ``quick`` among them, from the shortest to the longest as far as that is known."""
+    order = ("smoke", "quick", "paper")
+    own = {path.stem for path in (project.book / "profiles").glob("*.yml")} | {"quick"}
+    return [name for name in order if name in own] + sorted(own - set(order))
 
 
 def load_profile(project: Project, name: str) -> Profile:

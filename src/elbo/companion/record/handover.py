@@ -25,6 +25,7 @@ __all__ = [
     "figures_in",
     "published_figure",
     "published_figures",
+    "published_files",
     "run_facts",
     "sentinel",
     "without_data",
@@ -80,6 +81,13 @@ def published_figures(project: Project, profile: str) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def published_files(project: Project, profile: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Id and files, as :func:`figures_in` has them, of every figure in the accepted runs of a profile."""
+    for path in sorted(project.runs(profile).glob("[!.]*/*.ipynb")):
+        for content in figures_in(json.loads(path.read_text(encoding="utf-8"))):
+            yield content["id"], content["files"]
 
 
 def published_figure(project: Project, profile: str, id: str) -> dict[str, Any]:
