@@ -33,6 +33,7 @@ from elbo.experiments.higgins_2017.scores import (
     score_table,
     varying,
 )
+from elbo.experiments.higgins_2017.steps import STEPS, step_table
 from elbo.experiments.higgins_2017.sweep import SWEEPS
 from elbo.experiments.higgins_2017.training import Models, SmallSprites, beta_norm, small_sprites, train_models
 from elbo.experiments.higgins_2017.twin import kl_cases, posterior_paths
@@ -51,6 +52,7 @@ __all__ = [
     "CLASSIFIERS",
     "OBJECTIVES",
     "REFERENCE",
+    "STEPS",
     "SWEEPS",
     "LinearCodes",
     "Models",
@@ -91,6 +93,7 @@ __all__ = [
     "shape_table",
     "small_sprites",
     "sprite_sheet",
+    "step_table",
     "subgrid",
     "summary",
     "tempered_posteriors",

@@ -23,6 +23,7 @@ from elbo.experiments.higgins_2017.pictures import factor_responses, traversals
 from elbo.experiments.higgins_2017.protocol import linear_rows
 from elbo.experiments.higgins_2017.readings import unit_readings
 from elbo.experiments.higgins_2017.scores import score_table
+from elbo.experiments.higgins_2017.steps import small_models, step_table
 from elbo.experiments.higgins_2017.training import Models, SmallSprites, small_sprites, train_models
 
 __all__ = ["REFERENCE", "SETTINGS", "reference_scores", "reference_table", "sprites"]
@@ -143,6 +144,7 @@ REFERENCE = {
     "linear-protocol": _linear_protocol,
     "scores": lambda: _described(_scores()),
     "baselines": _baselines,
+    "classifier-steps": lambda: step_table(small_models(), **VOTES),
     "readings": lambda: _described(
         unit_readings(_models(), codes=300, trees=20, dci_rows=(6_000, 3_000), **VOTES).round(6)
     ),
