@@ -1,5 +1,6 @@
 """Experiments of the chapter on Higgins et al. with trained models: tiny ones, on a coarse part of the grid."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch.distributions import Bernoulli
 
 import elbo.data
+import elbo.disentanglement
 from elbo.companion.kernel.drawn import mismatch
 from elbo.disentanglement import Softmax, higgins_score
 from elbo.experiments import higgins_2017 as experiments
@@ -124,6 +126,23 @@ def test_every_representation_with_two_classifiers(models, scores, sprites):
     assert mine["softmax", "ground truth"] > 0.95 and mine["softmax", "ground truth"] > mine["softmax", "ICA"]
     early, late = (scores[scores["classifier"] == name]["score"].to_numpy() for name in ("adagrad", "softmax"))
     assert (early != late).any()
+
+
+def test_a_score_after_some_steps_is_that_of_the_metric(models, sprites):
+    table = experiments.step_table(models, (1, 4), 5, steps=(1, 20, 300), **FEW)
+    assert len(table) == 7 * 2 * 4 and set(table["steps"]) == {0, 1, 20, 300}
+    index = elbo.disentanglement.factor_index(sprites.factors, experiments.varying(models))
+    encoded = {"VAE untrained": (0, False), "VAE (beta = 1)": (0, True), "beta-VAE (beta = 4)": (2, True)}
+    codes = {name: models.encodings(models.members(1, 5)[0] + at, kind)[0] for name, (at, kind) in encoded.items()}
+    codes["ground truth"] = sprites.values[:, 1:]
+    adagrad = experiments.CLASSIFIERS["higgins-2017"]
+    for name, code in codes.items():
+        for steps, rule in ((0, Softmax()), (20, dataclasses.replace(adagrad, steps=20))):
+            generator = keyed_generator("cpu", 0, "votes", 0)
+            found = higgins_score(code, index, generator=generator, classifier=rule, **FEW)
+            row = table[(table.representation == name) & (table.seed == 0) & (table.steps == steps)]
+            assert row.score.item() == pytest.approx(found.score, abs=1e-12)
+            assert row.standard_error.item() == pytest.approx(found.standard_error, abs=1e-12)
 
 
 def test_the_papers_numbers_stand_beside_ours(scores):

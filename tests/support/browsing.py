@@ -102,7 +102,8 @@ TAB_STOPS = """() => {
     + ':' + [...(it.parentElement?.children ?? [])].indexOf(it);
   const name = it => path(it) + ' ' + (it.textContent.trim() || it.title || it.ariaLabel || '').slice(0, 40);
   window.stops = () => [...document.querySelectorAll('a[href], button, summary, input, select, textarea, [tabindex="0"]')]
-    .filter(it => it.checkVisibility({visibilityProperty: true}) && it.tabIndex >= 0 && !it.disabled && !it.closest('[inert]'))
+    .filter(it => it.checkVisibility({visibilityProperty: true}) && it.tabIndex >= 0 && !it.disabled && !it.closest('[inert]')
+      && !(it.type === 'radio' && !it.checked))  // arrow keys reach the other choices
     .map(name);
   window.focused = () => {
     const it = document.activeElement;

@@ -59,7 +59,7 @@ def water(table: pd.DataFrame) -> Figure:
             )
     panels[0].set_xticks(first["latent"])
     style.panel(panels[0], "what each direction carries", "principal direction", "variance of the data")
-    shades = np.linspace(0.0, 0.62, table["latent"].nunique())
+    shades = np.linspace(0.0, 0.55, table["latent"].nunique())
     for shade, (latent, line) in zip(shades, table.groupby("latent")):
         panels[1].plot(line["beta"], line["rate"], color=str(shade))
         at = line.iloc[0]

@@ -90,7 +90,7 @@ FIGURE = Figure(
         Control("k", "Draws averaged first, k", 4, 1, MOST, 1),
     ),
     texts=(
-        "log p(x) is 0 here. One draw: {one:.3f} nats on average. Averages of {k:.0f} draws: {bound:.3f}, a gap of {gap:.3f}.",
+        "log p(x) is 0 here. One draw: {one:.3f} nats on average. With k = {k:.0f} averaged first: {bound:.3f}, a gap of {gap:.3f}.",
     ),
     terms=terms,
     draw=draw,

@@ -40,7 +40,8 @@ elboLive.define("blei-2017-live-cavi", {
     q.mean.forEach((m, k) => {
       const color = k ? "green" : "blue";
       a.line("c" + k, z, z.map(v => Math.exp(M.logNormal(v, m, 1)) / 2), {color, width: 2.2, dash: k ? "6 3" : "none"});
-      a.text("cl" + k, m, 0.213, k ? "second" : "first", {color, bold: true});
+      const other = q.mean[1 - k], anchor = Math.abs(m - other) > 3 ? "middle" : m < other ? "end" : "start";
+      a.text("cl" + k, Math.min(Math.max(m, -6.5), 6.5), 0.213, k ? "second" : "first", {color, bold: true, anchor});
     });
     /* every datum as a bar, divided as the two components share it */
     let first = "", second = "";

@@ -35,7 +35,7 @@ elboLive.define("blei-2017-live-jensen", {
     a.hline("zero", 0, {color: "ink", dash: "2 3"});
     a.text("z", high * 1.05, 0.06, "log E w = 0", {anchor: "end"});
     view.text("l1", a.left + a.width - 4, a.top + a.height - 26, "single draws; mean log, dashed", {color: "red", anchor: "end"});
-    view.text("l2", a.left + a.width - 4, a.top + a.height - 8, `averages of ${s.k}; mean log`, {color: "blue", anchor: "end"});
+    if (s.k > 1) view.text("l2", a.left + a.width - 4, a.top + a.height - 8, `averages of ${s.k}; mean log`, {color: "blue", anchor: "end"});
     const ks = M.grid(1, c.most, c.most), L = ks.map(k => this.bound(w, k)), left = narrow ? 40 : W * 0.56 + 100;
     const b = view.frame("b", {box: [left, narrow ? 296 : 24, W - left - 14, narrow ? view.height - 342 : view.height - 70], x: [0.6, c.most + 0.4], y: [Math.min(-0.2, t.one * 1.1), 0],
       xticks: ks, title: "The bound over k, in nats", xlabel: "draws averaged first, k"});

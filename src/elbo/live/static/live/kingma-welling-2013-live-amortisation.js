@@ -29,7 +29,7 @@ elboLive.define("kingma-welling-2013-live-amortisation", {
     a.line("p", z, joint, {color: "ink", width: 2.2});
     a.line("q", z, bell(t.q), {color: "blue"});
     a.line("e", z, bell(t.own).map(v => Math.min(v, top)), {color: "red", dash: "7 3"});
-    [["posterior", "ink"], ["best Gaussian", "blue"], ["the encoder's, dashed", "red"]].forEach(([n, color], i) => view.text("l" + i, a.left + 4, a.top + 14 + 17 * i, n, {color, anchor: "start"}));
+    [["posterior", "ink"], ["best Gaussian", "blue"], ["the encoder's, dashed", "red"]].forEach(([n, color], i) => view.text("l" + i, s.x < 1 ? a.left + a.width : a.left + 4, a.top + 14 + 17 * i, n, {color, anchor: s.x < 1 ? "end" : "start"}));
     const rows = this.curve(c), xs = rows.map(r => r.x), left = narrow ? 40 : W * 0.46 + 70;
     const b = view.frame("b", {box: [left, narrow ? 266 : 24, W - left - 14, narrow ? view.height - 312 : view.height - 70], x: [-1, 5], y: [0, 0.6], title: "The two gaps, in nats", xlabel: "datum x"});
     b.area("both", xs, rows.map(r => Math.min(0.6, r.approximation + r.amortisation)), {color: "red", opacity: 0.75});

@@ -85,8 +85,7 @@
       const X = v => left + (v - x0) / (x1 - x0) * width, Y = v => top + height - (v - y0) / (y1 - y0) * height;
       const ix = px => x0 + (px - left) / width * (x1 - x0), iy = py => y0 + (top + height - py) / height * (y1 - y0);
       const view = this, k = name => key + "." + name, n = v => v.toFixed(1);
-      const bounded = (v, a, b) => clip(v, a - 4 * Math.abs(b - a), b + 4 * Math.abs(b - a));
-      const clipped = `clip-path:inset(0)`;
+      const bounded = (v, a, b) => clip(v, Math.min(a, b), Math.max(a, b));
       const axis = "stroke:var(--live-axis);stroke-width:1;fill:none";
       view.node(k("ax"), "path", {d: `M${n(left)} ${n(top + height)}h${n(width)}`, style: axis});
       const ticks = (o.xticks || nice(x0, x1, Math.max(2, Math.floor(width / 70))));
@@ -170,7 +169,7 @@
     const sentence = el("p", {className: "elbo-live-text"}), aside = el("p", {className: "elbo-aside", role: "status"});
     const plot = el("div", {className: "elbo-live-plot"}, svg), panel = el("div", {className: "elbo-live-panel", hidden: true});
     const controls = el("div", {className: "elbo-live-controls"}), tools = el("div", {className: "elbo-live-tools"});
-    const shown = (c, v) => (c.options ? c.options[v] : minus(v.toFixed(c.digits || 0)) + (c.unit ? " " + c.unit : ""));
+    const shown = (c, v) => (c.options ? c.options[v] : c.names ? c.names[c.values.indexOf(v)] : minus(v.toFixed(c.digits || 0)) + (c.unit ? " " + c.unit : ""));
 
     for (const c of spec.controls) controls.append(c.options ? choice(c) : slider(c));
     function slider(c, listen) {
