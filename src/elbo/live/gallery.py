@@ -31,7 +31,7 @@ WIDTH = 640
 CITED = {"bib": "bibtex", "ris": "ris", "json": "csl-json"}
 
 
-class gallery(nodes.General, nodes.Element):
+class live_gallery(nodes.General, nodes.Element):
     """Stands where the thumbnails will be, once all pages are read."""
 
 
@@ -40,7 +40,7 @@ class LiveGallery(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         self.env.elbo_live_galleries = {*getattr(self.env, "elbo_live_galleries", ()), self.env.docname}
-        return [gallery()]
+        return [live_gallery()]
 
 
 def numbers(id: str) -> str:
@@ -52,7 +52,7 @@ def numbers(id: str) -> str:
 
 
 def _fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    for placeholder in list(doctree.findall(gallery)):
+    for placeholder in list(doctree.findall(live_gallery)):
         if app.builder.name not in SCRIPTED:  # thumbnails and files are links of the site
             placeholder.parent.remove(placeholder)
             continue
@@ -126,7 +126,7 @@ def _merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: Build
 def setup(app: Sphinx) -> dict:
     """Register the directive ``live-gallery``."""
     app.setup_extension("elbo.live.page")
-    app.add_node(gallery)
+    app.add_node(live_gallery)
     app.add_directive("live-gallery", LiveGallery)
     app.connect("doctree-resolved", _fill)
     app.connect("env-updated", _galleries)
