@@ -39,6 +39,7 @@ CLAIMS = {
                 },
             ],
             "rule": {"near": {"number": "end", "to": "paper", "within": 1, "partly": 2}},
+            "single": "the line is the same in every run",
         },
         {
             "id": "toy-absent",
@@ -48,6 +49,7 @@ CLAIMS = {
             "known": "read",
             "ours": [{"table": "figure/toy-2013-absent", "read": {"end": {"column": "y", "error": "none"}}}],
             "rule": {"at_least": {"number": "end", "threshold": 1}},
+            "exact": True,
         },
         {
             "id": "toy-not",

@@ -61,6 +61,7 @@ _FIELDS = {
     "runs",
     "check",
     "ages",
+    "single",
 }
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 
@@ -106,6 +107,8 @@ class Claim:
         runs: how many training runs a verdict takes; 0 where the claim is not about an algorithm that is trained.
         check: the claim is true by construction, so that it is a check of the computation and no result.
         ages: sources that repeat the comparison at other ages of the models, a case for each.
+        single: why a verdict needs no training runs, for a claim with a rule that neither ``runs`` nor ``check`` nor
+            ``exact`` covers.
     """
 
     id: str
@@ -124,6 +127,7 @@ class Claim:
     runs: int = 0
     check: bool = False
     ages: tuple[Source, ...] = ()
+    single: str = ""
 
     @property
     def compared(self) -> list[str]:
@@ -175,6 +179,10 @@ def _claim(entry: Mapping, papers: Mapping) -> Claim:
     if rule is not None:
         _check_rule(id, rule, (*sources, *ages), "reported" in entry)
     _require(id, not (ages or entry.get("runs") or entry.get("check")) or rule, "runs, check and ages go with a rule")
+    covered = [name for name in ("runs", "check", "exact", "single") if entry.get(name)]
+    _require(id, rule is None or covered, "say how many runs a verdict takes, or in `single` why it takes none")
+    _require(id, not (entry.get("single") and entry.get("runs")), "give either `runs` or `single`")
+    _require(id, int(entry.get("runs", 3)) >= 3, "a verdict on an algorithm takes three training runs at least")
     if entry.get("runs"):
         for source in (*sources, *ages):
             counted = any(_counts_runs(source.read, name) for name in _used(rule))
@@ -184,7 +192,7 @@ def _claim(entry: Mapping, papers: Mapping) -> Claim:
     reported = entry.get("reported")
     texts = {
         name: " ".join(str(entry.get(name, "")).split())
-        for name in ("where", "claim", "note", "remark", "not_attempted")
+        for name in ("where", "claim", "note", "remark", "not_attempted", "single")
     }
     return Claim(
         id=id,
@@ -226,6 +234,7 @@ def _source(id: str, entry: Mapping) -> Source:
                 id, {"column", "error"} <= set(spec), f"{name}: name a column and its error (none, sem, or a column)"
             )
             _require(id, spec.get("take", "mean") in TAKE, f"{name}: take is one of {', '.join(TAKE)}")
+            _require(id, spec.get("inner", "mean") in TAKE, f"{name}: inner is one of {', '.join(TAKE)}")
             _require(id, set(spec.get("at", {}).values()) <= {"min", "max"}, f"{name}: at takes min or max")
             place = spec.get("interpolate", [None, None])
             _require(

@@ -153,7 +153,9 @@ def _class(judged: Judged) -> str:
 
 
 def _runs(claim: scoreboard.Claim) -> str:
-    return f" A verdict takes {claim.runs} training runs." if claim.runs else ""
+    if claim.runs:
+        return f" A verdict takes {claim.runs} training runs."
+    return f" Training runs are not counted: {claim.single}." if claim.single else ""
 
 
 def _by_age(judged: Judged) -> list[nodes.Node]:

@@ -6,11 +6,13 @@ A reading is a mapping::
     column: bound                 which column
     where: {split: test}          rows with this value (or one of a list of values; "*": any value at all)
     at: {samples: max}            of those, the rows at the largest (min: smallest) value of a column
+    within: seed                  the extreme of ``at`` in each group of rows with the same value of a column
     take: mean                    what to do with several rows, see TAKE; the default insists on exactly one
     error: se                     column of the standard error; several are added in quadrature; in a mean over rows
                                   errors are taken as fully correlated, which is never too small; sem: standard
                                   error over the rows that are averaged, also in a list with columns; none: exact
     per: seed                     rows of the same seed are averaged first, so that rows are runs
+    inner: log regrowth           with ``per``: what they come down to in place of their mean, see TAKE
     seeds: rows                   how many runs stand behind it: rows, a column, or a setting of the run
     votes: 2000                   with ``error: votes``: of a share of so many independent votes
     scale: 100                    factor for number and error
@@ -65,6 +67,7 @@ TAKE = {
     "count distinct": lambda values: float(len(np.unique(values))),
     "closest": lambda values: np.diff(np.sort(values)).min() if len(values) > 1 else math.nan,
     "regrowth": lambda values: _regrowth(values),
+    "log regrowth": lambda values: math.log(_regrowth(values)),
 }
 """What several rows come down to: ``upper half`` is the mean of what is left when the lower half is dropped,
 ``closest`` is the smallest distance between two of them, ``regrowth`` the factor by which steps from row to row grow
@@ -74,7 +77,22 @@ DERIVED = {
     "ratio": lambda a, b: _ratio(a, b),
     "difference": lambda a, b: Number(a.value - b.value, math.hypot(a.error, b.error), _both(a, b)),
 }
-KEYS = {"column", "where", "at", "take", "error", "seeds", "scale", "along", "per", "from", "interpolate", "votes"}
+KEYS = {
+    "column",
+    "where",
+    "at",
+    "take",
+    "error",
+    "seeds",
+    "scale",
+    "along",
+    "per",
+    "from",
+    "interpolate",
+    "votes",
+    "within",
+    "inner",
+}
 
 
 def read(spec: Mapping, table: pd.DataFrame, origin: Origin, known: Mapping[str, Number]) -> Number | Series:
@@ -86,22 +104,24 @@ def read(spec: Mapping, table: pd.DataFrame, origin: Origin, known: Mapping[str,
     for name, combine in DERIVED.items():
         if name in spec:
             return combine(*(known[other] for other in spec[name]))
-    rows = select(table, spec.get("where", {}), spec.get("at", {}))
+    rows = select(table, spec.get("where", {}), spec.get("at", {}), spec.get("within", ""))
     if along := spec.get("interpolate"):
         return _between(rows, spec["column"], along[0], known[along[1]].value)
     if per := spec.get("per"):
         keys = [key for key in (per, spec.get("along")) if key]
         _column(rows, per), _numbers(rows, spec["column"])
         columns = [spec["column"], *(name for name in _columns(spec["error"]) if name in rows)]
-        rows = rows.groupby(keys, as_index=False)[columns].mean()
+        inner = spec.get("inner", "mean")
+        rows = rows.groupby(keys)[columns].agg(lambda column: TAKE[inner](column.to_numpy(float))).reset_index()
     if along := spec.get("along"):
         groups = sorted(_column(rows, along).unique())
         return Series(tuple(groups), tuple(_number(spec, rows[rows[along] == x], origin) for x in groups))
     return _number(spec, rows, origin)
 
 
-def select(table: pd.DataFrame, where: Mapping, at: Mapping | None = None) -> pd.DataFrame:
-    """The rows of a table that have the values of ``where``, then those at the extremes that ``at`` names.
+def select(table: pd.DataFrame, where: Mapping, at: Mapping | None = None, within: str = "") -> pd.DataFrame:
+    """The rows of a table that have the values of ``where``, then those at the extremes that ``at`` names, of all rows
+    or of those that have the same value of the column ``within``.
 
     Raises:
         Missing: there are none.
@@ -113,7 +133,8 @@ def select(table: pd.DataFrame, where: Mapping, at: Mapping | None = None) -> pd
         rows = rows[np.any([_equal(column, value) for value in values], axis=0)]
     for name, extreme in (at or {}).items():
         column = _column(rows, name)
-        rows = rows[column == getattr(column, extreme)()]
+        groups = column.groupby(_column(rows, within)) if within else None
+        rows = rows[column == (getattr(column, extreme)() if groups is None else groups.transform(extreme))]
     if rows.empty:
         raise Missing(f"no rows with {dict(where)}{f' at {dict(at)}' if at else ''}")
     return rows

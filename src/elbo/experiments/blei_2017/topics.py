@@ -19,7 +19,7 @@ def learn(
     num_topics: int = 15,
     sweeps: int = 20,
     batch_size: int = 32,
-    num_starts: int = 2,
+    num_starts: int = 3,
     forgetting: float = 0.7,
     delay: float = 10.0,
     seed: int = 0,
@@ -29,7 +29,8 @@ def learn(
     Of a held-out document every second occurrence of each word is hidden, and judged given the others.
 
     Returns:
-        A frame ``algorithm, start, documents_read, held_out`` (nats per hidden word), ``held_out_se`` over documents;
+        A frame ``algorithm, start, passes`` over the training documents, ``documents_read, held_out`` (nats per hidden
+        word), ``held_out_se`` over documents;
         and the topics ``(topics, words)`` of the last start of CAVI.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -42,10 +43,10 @@ def learn(
     model, rows = lda.Lda(num_topics), []
     batches = max(1, len(train) // batch_size)
 
-    def note(algorithm: str, start: int, read: int, topics: Tensor) -> None:
+    def note(algorithm: str, start: int, passes: float, read: int, topics: Tensor) -> None:
         value = lda.log_predictive(model, seen, hidden, topics)
         se = (value.std() / math.sqrt(len(value))).item()
-        rows.append((algorithm, start, read, value.mean().item(), se))
+        rows.append((algorithm, start, passes, read, value.mean().item(), se))
 
     for start in range(num_starts):
         initial = lda.init(model, train.shape[1], generator)
@@ -54,12 +55,12 @@ def learn(
             batch = train[torch.randint(len(train), (batch_size,), generator=generator)]
             topics = lda.svi_step(model, batch, topics, len(train), (step + delay) ** -forgetting)
             if step & (step - 1) == 0 or step % batches == 0:
-                note("svi", start, step * batch_size, topics)
+                note("svi", start, step / batches, step * batch_size, topics)
         topics = initial
         for sweep in range(1, sweeps + 1):
             topics, _ = lda.cavi_step(model, train, topics)
-            note("cavi", start, sweep * len(train), topics)
-    columns = ["algorithm", "start", "documents_read", "held_out", "held_out_se"]
+            note("cavi", start, float(sweep), sweep * len(train), topics)
+    columns = ["algorithm", "start", "passes", "documents_read", "held_out", "held_out_se"]
     return pd.DataFrame(rows, columns=columns), topics
 
 
