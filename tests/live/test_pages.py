@@ -43,7 +43,7 @@ def built(tmp_path_factory):
     (source / "CITATION.cff").write_bytes((ROOT / "CITATION.cff").read_bytes())
     macros = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]["katex_macros"]
     settings = {
-        "extensions": ["myst_parser", "sphinx.ext.mathjax", "elbo.live.page", "elbo.live.gallery"],
+        "extensions": ["myst_parser", "sphinx.ext.mathjax", "elbo.companion.pages.gallery", "elbo.live.gallery"],
         "mathjax3_config": {"tex": {"macros": macros}},
         "myst_enable_extensions": ["dollarmath"],
         "root_doc": "index",

@@ -29,6 +29,7 @@ class Control:
         name: its word in addresses and in the Python line.
         low, high, step: the values are ``low + i * step``.
         values: the slider runs over these instead (a scale of doublings, say).
+        names: words for those values, where the numbers would not speak for themselves.
         options: words for the values ``0, 1, ...``; makes it a choice of buttons.
         digits: decimals that are shown.
         tab: the value of the control ``tab`` at which it is shown; ``None`` for always.
@@ -42,6 +43,7 @@ class Control:
     step: float = 1.0
     unit: str = ""
     values: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     digits: int = 0
     tab: int | None = None
