@@ -13,6 +13,7 @@
       for (const element of document.querySelectorAll(selector)) {
         const scrolls = element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight;
         const allowed = /auto|scroll/.test(getComputedStyle(element).overflowX + getComputedStyle(element).overflowY);
+        element.classList.toggle("elbo-scrolls", allowed && element.scrollWidth > element.clientWidth + 1);
         if (scrolls && allowed) {
           element.tabIndex = 0;
           if (name && !element.hasAttribute("role")) element.setAttribute("role", "group");

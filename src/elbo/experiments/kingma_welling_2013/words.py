@@ -127,12 +127,21 @@ def bound_at_scale(table: pd.DataFrame, name: str) -> dict[str, str]:
         "gap-max": number(gap.max(), 1),
         "fall": number(fall.max(), 1),
         "fall-size": str(fall.idxmax()),
+        "overfits": f"the test bound falls {number(fall.max(), 1)} nats from its best"
+        if fall.max() >= 1
+        else "no test bound falls by a nat",
     }
     return {f"{name}-{key}": value for key, value in said.items()}
 
 
 def _samples(count: float) -> str:
     return f"{count / 1e6:g} million" if count >= 1e6 else f"{count:,.0f}"
+
+
+def _holds(ratio: pd.Series) -> str:
+    """Whether A is noisier than B: at every size of the code, at none, or at some."""
+    above = int((ratio > 1).sum())
+    return "true" if above == len(ratio) else "not true" if above == 0 else f"true with {above} of {len(ratio)} sizes"
 
 
 def noise(table: pd.DataFrame) -> dict[str, str]:
@@ -148,6 +157,7 @@ def noise(table: pd.DataFrame) -> dict[str, str]:
         "noise-value": number(1 / value[large], 1),
         "noise-value-max": number((1 / value).max(), 1),
         "noise-value-min": number((1 / value).min(), 1),
+        "noise-verdict": f"{_holds(gradient)} of the gradient, {_holds(value)} of the value",
     }
 
 
@@ -363,6 +373,20 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
     return means
 
 
+def _difference(predictive: pd.Series, error: pd.Series) -> str:
+    """Full variational Bayes against fixed weights on held-out images, judged by two standard errors."""
+    full, fixed = ("full VB", "test"), ("MAP", "test")
+    gain = predictive[full] - predictive[fixed]
+    clear = abs(gain) > 2 * math.hypot(_error(error[full]), _error(error[fixed]))
+    return "ahead of" if clear and gain > 0 else "behind" if clear else "level with"
+
+
+def _dip(table: pd.DataFrame) -> float:
+    """The deepest fall of full variational Bayes' held-out bound below what it had reached before, nats."""
+    path = table[(table.method == "full VB") & (table.split == "test")].sort_values("samples").bound
+    return float((path.cummax() - path).max())
+
+
 def weights(table: pd.DataFrame) -> dict[str, str]:
     """Full variational Bayes against fixed weights, for the fewest and the most training images; from ``few_data``."""
     said = {}
@@ -378,6 +402,8 @@ def weights(table: pd.DataFrame) -> dict[str, str]:
                 own.predictive["full VB", "test"] - own.predictive["MAP", "test"], 1, sign=True
             ),
             f"weights-{place}-know": number(own.weights_kl["full VB", "test"], 1),
+            f"weights-{place}-says": _difference(own.predictive, own.predictive_se),
+            f"weights-{place}-dip": number(_dip(table[table["count"] == count]), 1),
         }
     return said
 

@@ -94,8 +94,11 @@ def held_out(data: pd.DataFrame) -> Figure:
         panel.set_xscale("log")
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         shown = [row for row in best.itertuples() if row.held_out > panel.get_ylim()[0]]
-        right = max(row.seconds for row in shown)
-        labels = [(right, row.held_out, _NAMES[row.algorithm], style.COLOUR[row.algorithm]) for row in shown]
+        right = max(row.seconds for row in shown if row.algorithm != "hmc")
+        places = [row.seconds if row.algorithm == "hmc" else 1.3 * right for row in shown]
+        labels = [
+            (x, row.held_out, _NAMES[row.algorithm], style.COLOUR[row.algorithm]) for x, row in zip(places, shown)
+        ]
         style.end_labels(panel, labels, gap=0.08)
     style.panel(whole, "All of it", "seconds of computing", "held-out log predictive\n(nats per patch)")
     style.panel(closer, "Where they end", "seconds of computing")

@@ -100,12 +100,7 @@ def _bars(axis: Axes, rows: pd.DataFrame) -> None:
         )
     axis.set_xticks(list(places), ["½", "1", "2"])
     axis.set_ylim(1.38 * low, 0)
-    axis.xaxis.tick_top()
-    axis.spines["top"].set_visible(True)
-    axis.spines["bottom"].set_visible(False)
-    axis.xaxis.set_label_position("top")
-    style.panel(axis, "", "scale of q / posterior", "nats")
-    axis.set_title("bar ends at the ELBO", y=-0.13)
+    style.panel(axis, "Bars end at the ELBO", "scale of q / posterior", "nats")
 
 
 def _bound(axis: Axes, rows: pd.DataFrame) -> None:

@@ -23,7 +23,7 @@ def shapes(correlated: pd.DataFrame, fitted: pd.DataFrame) -> Figure:
         correlated["correlation"], correlated["shape"], correlated["sd"], color=style.COLOUR["exclusive"],
         marker=style.MARKER["exclusive"], linestyle="", capsize=2,
     )  # fmt: skip
-    left.annotate("exact: ρ", (0.3, 0.3), xytext=(-4, 10), textcoords="offset points", fontsize=style.SMALL, ha="right")
+    left.annotate("line: exact, ρ", (0.97, 0.05), xycoords="axes fraction", fontsize=style.SMALL, ha="right")
     style.panel(left, "Mean field on a Gaussian", "correlation ρ of the target", "Pareto shape")
     for row in fitted.itertuples():
         place = row.place

@@ -78,7 +78,7 @@ def over_training(table: pd.DataFrame) -> Figure:
         for beta, (colour, _) in looks.items():
             last = table[(table["beta"] == beta) & (table["samples"] == table["samples"].max())]
             labels.append((last["thousands"].iloc[0], last[column].mean(), f"β = {beta:g}", colour))
-        style.end_labels(axes, labels)
+        style.end_labels(axes, labels, gap=0.08)
         style.panel(axes, title, "thousand images seen", unit)
     return figure
 
