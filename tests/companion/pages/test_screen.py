@@ -71,7 +71,9 @@ def test_a_photograph_becomes_smaller_and_stays_close():
     pixels = (255 * (rough - rough.min()) / np.ptp(rough)).astype(np.uint8)
     stream = BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
-    svg = f'<svg width="150pt" height="120pt"><image width="100" xlink:href="data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"/></svg>'
+    pixels64 = base64.b64encode(stream.getvalue()).decode()
+    image = f'<image width="100" xlink:href="data:image/png;base64,{pixels64}"/>'
+    svg = f'<svg width="150pt" height="120pt">{image}</svg>'
     lean = for_screen(svg)
     found = re.search(r'data:image/webp;base64,([^"]*)', lean)
     with Image.open(BytesIO(base64.b64decode(found[1]))) as picture:

@@ -14,7 +14,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from elbo.companion.kernel import excerpt
+from elbo.companion.kernel import excerpt, panels
 from elbo.companion.kernel.drawn import mismatch
 from elbo.companion.kernel.session import Session, current
 from elbo.companion.project.settings import checkout, home, packaged
@@ -114,7 +114,8 @@ def bundle(
         "csv": table,
         "json": text + "\n",
     }
-    return {"id": id, "chapter": session.chapter, "caption": caption, "alt": alt, "files": files}
+    place = {"id": id, "chapter": session.chapter, "caption": caption, "alt": alt}
+    return {**place, "files": files, "panels": panels.boxes(fig)}
 
 
 def _check(fig: Figure, id: str, caption: str, alt: str, data: pd.DataFrame, session: Session) -> None:

@@ -74,6 +74,7 @@ def _figure(renderer, content: dict, env: BuildEnvironment, line: int | None) ->
         return []
     record = json.loads(content["files"]["json"])
     known[id] = {"docname": env.docname, "caption": content["caption"], "alt": content["alt"], "record": record}
+    known[id]["panels"] = content.get("panels", [])
     folder = _folder(env)
     for format, text in content["files"].items():
         _write(folder, id, format, content_of(format, text))

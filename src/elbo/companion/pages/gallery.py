@@ -87,18 +87,23 @@ def _card(app: Sphinx, docname: str, id: str, about: dict) -> nodes.container:
         nodes.raw("", picture, format="html"),
         nodes.paragraph("", "", *caption_nodes(question(about["caption"]))),
         nodes.paragraph("", "", link, classes=["elbo-gallery-id"]),
-        nodes.raw("", _files(docname, id), format="html"),
+        nodes.raw("", _files(docname, id, len(about.get("panels", []))), format="html"),
     )
 
 
-def _files(docname: str, id: str) -> str:
-    """For a slide: the large picture, the same as vector graphics, and the numbers, a click each."""
+def _files(docname: str, id: str, panels: int = 0) -> str:
+    """For a slide: the large picture, the same as vector graphics, the numbers, and each panel, a click each."""
     folder = f"{'../' * docname.count('/')}figures/"
     links = (
         f'<a href="{escape(folder + id)}.{format}" download aria-label="{text} of {id}">{text}</a>'
         for format, text in (("png", "PNG"), ("pdf", "PDF"), ("csv", "data"))
     )
-    return f'<p class="elbo-gallery-files">{" ".join(links)}</p>'
+    single = (
+        f'<a href="{escape(folder)}panels/{escape(id)}-{n}.png" download aria-label="Panel {n} of {id}">{n}</a>'
+        for n in range(1, panels + 1)
+    )
+    alone = f"<span>panels {' '.join(single)}</span>" if panels else ""
+    return f'<p class="elbo-gallery-files">{" ".join(links)} {alone}</p>'
 
 
 def _archive(docname: str, key: str, count: int) -> nodes.raw:
@@ -147,6 +152,20 @@ def _thumbnails(app: Sphinx, error: Exception | None) -> None:
             small.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
+def _panels(app: Sphinx, error: Exception | None) -> None:
+    """``figures/panels/<id>-<n>.png``: the panels cut out of the large picture."""
+    if error is not None or app.builder.format != "html" or not _galleries(app.env):
+        return
+    folder = Path(app.outdir) / "figures"
+    for id, about in published(app.env).items():
+        for number, (left, top, right, bottom) in enumerate(about.get("panels", []), 1):
+            (folder / "panels").mkdir(exist_ok=True)
+            with Image.open(folder / f"{id}.png") as image:
+                across, down = image.size
+                edges = (round(left * across), round(top * down), round(right * across), round(bottom * down))
+                image.crop(edges).convert("RGB").save(folder / "panels" / f"{id}-{number}.png", optimize=True)
+
+
 def _archives(app: Sphinx, error: Exception | None) -> None:
     """``figures/<chapter>.zip`` with the picture, the vector graphics and the data of each
     figure; equal input, equal bytes.
@@ -159,7 +178,13 @@ def _archives(app: Sphinx, error: Exception | None) -> None:
         if not figures:
             continue
         with zipfile.ZipFile(folder / f"{key}.zip", "w") as archive:
-            for name in (f"{id}.{format}" for id in sorted(figures) for format in ("png", "pdf", "csv")):
+            whole = [f"{id}.{format}" for id in sorted(figures) for format in ("png", "pdf", "csv")]
+            single = [
+                f"panels/{id}-{n}.png"
+                for id in sorted(figures)
+                for n in range(1, len(figures[id].get("panels", [])) + 1)
+            ]
+            for name in [*whole, *single]:
                 entry = zipfile.ZipInfo(f"{key}/{name}", _EPOCH)
                 archive.writestr(entry, (folder / name).read_bytes(), zipfile.ZIP_DEFLATED)
 
@@ -175,5 +200,6 @@ def setup(app: Sphinx) -> dict:
     app.connect("env-purge-doc", _purge)
     app.connect("env-merge-info", _merge)
     app.connect("build-finished", _thumbnails, priority=600)  # after the figures are in their place
-    app.connect("build-finished", _archives, priority=600)
+    app.connect("build-finished", _panels, priority=600)
+    app.connect("build-finished", _archives, priority=610)
     return {"version": "1", "env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
