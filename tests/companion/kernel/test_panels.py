@@ -45,11 +45,13 @@ def test_every_panel_alone_and_in_reading_order(rows, cols):
 
 def test_a_colour_bar_and_a_second_axis_belong_to_their_panel():
     fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-    fig.colorbar(left.imshow(np.eye(3), cmap="gray"), ax=left)
+    fig.colorbar(left.imshow(np.eye(3), cmap="gray"), ax=left).outline.set_edgecolor(COLOURS[0])
     right.plot([0, 1], [0, 1])
-    right.twinx().plot([0, 1], [5, 1])
-    assert len(cut(fig)) == 2
+    right.twinx().plot([0, 1], [5, 1], color=COLOURS[1])
+    first, second = cut(fig)
     plt.close(fig)
+    assert has(first, COLOURS[0]) and has(second, COLOURS[1])
+    assert not has(first, COLOURS[1]) and not has(second, COLOURS[0])
 
 
 @pytest.mark.parametrize("count", [1, 8])

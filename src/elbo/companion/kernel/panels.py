@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 __all__ = ["MOST", "boxes"]
@@ -26,19 +27,19 @@ def boxes(fig: Figure, pad: float = 0.05) -> list[Box]:
     canvas.draw()
     renderer = canvas.get_renderer()
     whole = fig.get_tightbbox(renderer).padded(pad)
-    found: list[Box] = []
-    for axes in fig.axes:
-        if not axes.get_visible() or (seen := axes.get_tightbbox(renderer)) is None:
-            continue
-        inches = seen.transformed(fig.dpi_scale_trans.inverted()).padded(pad / 2)
+
+    def box_of(axes: Axes) -> Box:
+        inches = axes.get_tightbbox(renderer).transformed(fig.dpi_scale_trans.inverted()).padded(pad / 2)
         left, right = ((x - whole.x0) / whole.width for x in (inches.x0, inches.x1))
         top, bottom = ((whole.y1 - y) / whole.height for y in (inches.y1, inches.y0))
-        box = (max(left, 0.0), max(top, 0.0), min(right, 1.0), min(bottom, 1.0))
-        if axes.get_label() == "<colorbar>" and found:
-            nearest = min(range(len(found)), key=lambda k: _distance(found[k], box))
-            found[nearest] = _union(found[nearest], box)
-        else:
-            found = _joined(found, box)
+        return max(left, 0.0), max(top, 0.0), min(right, 1.0), min(bottom, 1.0)
+
+    found: list[Box] = []
+    for axes in fig.axes:
+        if axes.get_visible() and axes.get_tightbbox(renderer) is not None:
+            bar = getattr(axes, "_colorbar", None)  # matplotlib keeps a bar's own object there, and no public way to it
+            of = bar.mappable.axes if bar is not None else None
+            found = _joined(found, box_of(axes) if of is None else _union(box_of(axes), box_of(of)))
     rounded = [tuple(round(float(side), 4) for side in box) for box in found]
     return sorted(rounded, key=lambda box: (round(box[1], 1), box[0])) if 2 <= len(found) <= MOST else []
 
@@ -59,9 +60,3 @@ def _union(one: Box, other: Box) -> Box:
 
 def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _distance(one: Box, other: Box) -> float:
-    across = max(one[0] - other[2], other[0] - one[2], 0.0)
-    down = max(one[1] - other[3], other[1] - one[3], 0.0)
-    return across + down

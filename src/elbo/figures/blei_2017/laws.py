@@ -100,7 +100,7 @@ def _bars(axis: Axes, rows: pd.DataFrame) -> None:
         )
     axis.set_xticks(list(places), ["½", "1", "2"])
     axis.set_ylim(1.38 * low, 0)
-    style.panel(axis, "Bars end at the ELBO", "scale of q / posterior", "nats")
+    style.panel(axis, "Ends at the ELBO", "scale of q / posterior", "nats")
 
 
 def _bound(axis: Axes, rows: pd.DataFrame) -> None:
