@@ -28,7 +28,7 @@ _PRELOAD = re.compile(r'[ \t]*<link rel="preload" as="script"[^>]*/?>\n?')
 _IMPORT = re.compile(r'@import\s+(?:url\()?"?([^";)]+)"?\)?\s*;')
 _URL = re.compile(r"url\((['\"]?)(?!data:|#|[a-z]+:)([^'\")]+)\1\)")
 _ICON = re.compile(r'((?:\.fa-[a-z0-9-]+(?:::?before)?,?)+)\{content:"(\\[0-9a-f]+|.)"\}')
-_CONTENT = re.compile(r'content:\s*"\\([0-9a-f]{2,4})\s*"')
+_CONTENT = re.compile(r"""["']\\([0-9a-f]{2,4})\s*["']""")  # in content: and in the theme's --pst-icon-*
 _FACE = re.compile(r"url\(([^)]*fa-solid-900)\.woff2\) format\(\"woff2\"\),url\([^)]*\) format\(\"truetype\"\)")
 _SEARCH = re.compile(r'[ \t]*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>\n?')
 
