@@ -41,6 +41,8 @@ def test_lock_covers_what_the_dependencies_need():
     """Follow the installed packages' own requirements: each that applies here is pinned to a version that fits."""
     missing, seen = [], set()
     apart = {
+        "anywidget",
+        "jupyterlab",
         "pyro-ppl",
         "axe-playwright-python",
         "playwright",

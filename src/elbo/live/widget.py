@@ -1,4 +1,4 @@
-"""Live figures in JupyterLab: the same scripts as an anywidget (the optional package ``anywidget``).
+"""Live figures in JupyterLab: the same scripts as an anywidget (the extra ``lab``).
 
 >>> from elbo.live.widget import widget
 >>> widget("elbo-four-cuts")  # doctest: +SKIP
@@ -42,7 +42,7 @@ def widget(id: str, **state):
         import anywidget
         import traitlets
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("live figures in JupyterLab need anywidget: pip install 'anywidget>=0.9'") from error
+        raise ModuleNotFoundError("live figures in JupyterLab need anywidget: pip install 'carving-the-elbo[lab]'") from error
     given = traits(id)
     values = {
         "spec": given["spec"],

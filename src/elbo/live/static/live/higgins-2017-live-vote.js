@@ -11,7 +11,7 @@ elboLive.define("higgins-2017-live-vote", {
     const f = view.frame("a", {box: [34, 24, view.width - room - 44, view.height - 70], x: [0, stops.length - 1], y: [15, 102], xticks: places.filter(i => !narrow || i % 2),
       xnames: i => narrow || i === stops.length - 1 ? ticks[i].replace("the ", "").replace(",000", "k") : ticks[i].replace(",000", "k"), title: "Percent correct", xlabel: "steps of the classifier"});
     f.hline("chance", 25, {color: "axis", dash: "2 3"});
-    f.text("cl", 0.08, 26, "chance", {color: "axis", anchor: "start"});
+    f.text("cl", stops.length - 1, 20, "chance", {color: "axis", anchor: "end"});
     names.forEach((name, i) => {
       const main = keys[i] === "vae" || keys[i] === "pca";
       scores[name].forEach((line, seed) => { if (seed !== s.seed && main) f.line("o" + i + seed, places, line, {color: colors[i], width: 1, opacity: 0.4}); });

@@ -4,6 +4,8 @@
   const NS = "http://www.w3.org/2000/svg", figures = {}, payloads = {}, waiting = {}, mounted = {};
   const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
   const clip = (v, a, b) => Math.min(Math.max(v, a), b);
+  /* JupyterLab keeps its shortcuts away from what is marked so: the arrow keys belong to the controls */
+  const OWN_KEYS = {"data-lm-suppress-shortcuts": "true"};
   const minus = text => text.replace("-", "\u2212");
 
   function el(tag, props, ...children) {
@@ -174,7 +176,7 @@
     for (const c of spec.controls) controls.append(c.options ? choice(c) : slider(c));
     function slider(c, listen) {
       const id = spec.id + "-" + c.name, out = el("output", {htmlFor: id}), stops = c.values;
-      const input = el("input", {type: "range", id, min: stops ? 0 : c.low, max: stops ? stops.length - 1 : c.high, step: stops ? 1 : c.step});
+      const input = el("input", {type: "range", id, min: stops ? 0 : c.low, max: stops ? stops.length - 1 : c.high, step: stops ? 1 : c.step, ...OWN_KEYS});
       input.addEventListener("input", () => {
         const v = clean(c, stops ? stops[+input.value] : +input.value);
         listen ? listen(v) : set({[c.name]: v});
@@ -190,7 +192,7 @@
     function choice(c) {
       const name = spec.id + "-" + c.name;
       const radios = c.options.map((word, i) => {
-        const input = el("input", {type: "radio", name, value: i});
+        const input = el("input", {type: "radio", name, value: i, ...OWN_KEYS});
         input.addEventListener("change", () => { set({[c.name]: i}); settle(); });
         return el("label", {}, input, el("span", {}, word));
       });
