@@ -42,7 +42,9 @@ def widget(id: str, **state):
         import anywidget
         import traitlets
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("live figures in JupyterLab need anywidget: pip install 'carving-the-elbo[lab]'") from error
+        raise ModuleNotFoundError(
+            "live figures in JupyterLab need anywidget: pip install 'carving-the-elbo[lab]'"
+        ) from error
     given = traits(id)
     values = {
         "spec": given["spec"],
