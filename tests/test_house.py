@@ -16,7 +16,7 @@ from imports import circle, graph, imports
 PACKAGE = ROOT / "src" / "elbo"
 GRAPH = graph(PACKAGE)
 WING = "elbo.companion"
-WING_FLOORS = (("project",), ("record",), ("kernel", "run"), ("reproduce", "pages"))
+WING_FLOORS = (("project",), ("record",), ("kernel", "run"), ("reproduce", "pages"), ("release",))
 """Rooms of the publishing wing, lowest first; two rooms on one floor do not import each other."""
 FLOORS = (
     ("ledger", "checks", "devices", "densities"),

@@ -15,7 +15,7 @@ _ORDER = (
     "ledger checks densities devices data models training inference estimators disentanglement reference experiments "
     "figures errata scoreboard live sweep"
 ).split()
-_WING = ["project", "record", "kernel", "run", "reproduce", "pages"]
+_WING = ["project", "record", "kernel", "run", "reproduce", "pages", "release"]
 SECTIONS = ("mathematics", "wing", "above")
 
 

@@ -72,17 +72,21 @@ def figures(
 
 @verbs.command(
     epilog="Examples: [bold]elbo cite kingma-welling-2013-bound[/] · "
-    "[bold]elbo cite kingma-welling-2013-bound --format bibtex[/]"
+    "[bold]elbo cite kingma-welling-2013-bound --format bibtex[/] · "
+    "[bold]elbo cite kingma-welling-2013-bound --style apa[/]"
 )
 def cite(
     id: Annotated[str, typer.Argument(metavar="ID", help="Figure, as `elbo figures` lists it.")],
     format: Annotated[str, typer.Option(help="text, bibtex, ris or csl-json.")] = "text",
+    style: Annotated[
+        str | None, typer.Option(help="A style of the Citation Style Language: apa, chicago-author-date, ieee, nature.")
+    ] = None,
     profile: ProfileName = "quick",
     root: Root = None,
 ) -> None:
     """Print how to cite a figure of an accepted run, or the first state of a live figure."""
     from elbo.companion.project.profiles import load_profile
-    from elbo.companion.record import citation
+    from elbo.companion.record import citation, styles
     from elbo.companion.record.handover import published_figure
     from elbo.live.citing import places, row
 
@@ -90,8 +94,12 @@ def cite(
     name, on_page = load_profile(project, profile).name, places(project.root / "book")
     found = row(id, on_page[id]) if id in on_page else published_figure(project, name, id)
     book = citation.Book.of(project.root)
+    published = found["run"].get("finished", "")
     try:
-        print(citation.cite(found["record"], book, format, found["run"].get("finished", "")))
+        if style:
+            print(*styles.styled([(found["record"], published)], book, style), sep="\n")
+        else:
+            print(citation.cite(found["record"], book, format, published))
     except ValueError as error:
         raise CompanionError(str(error)) from None
 

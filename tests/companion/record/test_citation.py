@@ -171,6 +171,10 @@ def test_the_command_cites_a_figure_of_an_accepted_run(elbo, monkeypatch):
     monkeypatch.setenv("ELBO_BASEURL", "https://example.org/elbo")
     code, out, _ = elbo("cite", "toy-2013-line")
     assert code == 0 and out.strip().endswith("https://example.org/elbo/book/toy-2013.html#toy-2013-line")
+    code, out, _ = elbo("cite", "toy-2013-line", "--style", "apa")
+    assert code == 0 and "(2027). Figure toy-2013-line: How does" in out and "[Figure]" in out
+    code, _, err = elbo("cite", "toy-2013-line", "--style", "appa")
+    assert code == 2 and "there is no citation style 'appa'" in err
     code, _, err = elbo("cite", "toy-2013-lines")
     assert code == 2 and "did you mean 'toy-2013-line'?" in err and "Traceback" not in err
     code, _, err = elbo("cite", "toy-2013-line", "--format", "endnote")

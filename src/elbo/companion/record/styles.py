@@ -27,7 +27,7 @@ def available() -> set[str]:
 
 
 def styled(figures: Iterable[tuple[dict, str]], book: Book, style: str) -> list[str]:
-    """Figures, given as ``(record, published)``, as the list of references of a style has them: plain text, one entry a figure.
+    """Figures, given as ``(record, published)``, as a style lists them among references: plain text, one a figure.
 
     Raises:
         ValueError: there is no such style.
@@ -57,7 +57,7 @@ def styled(figures: Iterable[tuple[dict, str]], book: Book, style: str) -> list[
 
 
 def _marked(item: dict) -> dict:
-    """An item as the processor takes it; a style that writes titles in capitals must leave the id of a figure as it is."""
+    """An item as the processor takes it; a style that writes titles in capitals must leave a figure's id alone."""
     about = {name: value for name, value in item.items() if name != "custom"}
     name, colon, rest = about["title"].partition(":")
     return about | {"title": f'<span class="nocase">{name}{colon}</span>{rest}'}

@@ -1,0 +1,3 @@
+"""Releases: the deposit of a version, and checking a file against it. Runs in the process of the command;
+may import every floor below.
+"""
