@@ -60,7 +60,9 @@ def measure(browser, address: str, folder: Path, page: str, throttle: float = TH
     seen.goto(f"{address}/{page}", wait_until="load")
     seen.wait_for_timeout(500)
     times, first = seen.evaluate(TIMES), len(asked)
-    seen.evaluate("document.querySelectorAll('img[loading=lazy]').forEach(it => it.loading = 'eager')")
+    seen.evaluate(
+        "document.querySelectorAll('img[loading=lazy]').forEach(it => it.checkVisibility() && (it.loading = 'eager'))"
+    )
     seen.wait_for_load_state("networkidle")
     files = {path: sent(folder / unquote(path).lstrip("/")) for path in asked}
     context.close()
