@@ -40,16 +40,19 @@ def draw(state, found):
     style.panel(left, f"$\\bar q(z)$ of {state['n']:.0f} codes, $p(z)$ dashed", "code z")
     left.set(yticks=[])
     sds = np.geomspace(0.02, 1.5, 30)
-    rows = [split(tensor(*means), sd) for sd in sds]
-    for name, term in (("average kl", 0), ("mutual information", 1), ("marginal kl", 2)):
-        values = [row[term] for row in rows]
+    rows = np.array([split(tensor(*means), sd) for sd in sds])
+    whole, known = rows[:, 0], rows[:, 1]
+    right.fill_between(sds, known, color=style.COLOUR["mutual information"], alpha=0.3, linewidth=0)
+    right.fill_between(sds, known, whole, color=style.COLOUR["marginal kl"], alpha=0.3, linewidth=0)
+    for name, values in (("average kl", whole), ("mutual information", known)):
         right.semilogx(sds, values, color=style.COLOUR[name], linestyle=style.LINE[name])
     for label, look, x, y in (
-        ("average KL", "average kl", 0.03, 3.75),
-        ("information", "mutual information", 0.16, 2.1),
-        ("marginal KL", "marginal kl", 0.03, 0.95),
+        ("average KL", "average kl", 0.09, 3.25),
+        ("information", "mutual information", 0.1, 0.8),
+        ("marginal KL", "marginal kl", 0.5, 0.95),
     ):
         right.text(x, y, label, fontsize=style.SMALL, color=style.COLOUR[look])
+    right.set_ylim(0, 4.2)
     style.guide(right.axhline(found["log_n"], color=style.COLOUR["log n"], linestyle=":"))
     right.text(
         1.5,
@@ -70,8 +73,9 @@ FIGURE = Figure(
     caption="Codes grow ever narrower: where does their divergence from the prior go? {n} codes of standard deviation {sd:.2f} at the prior's "
     "quantiles: of {average_kl:.3f} nats, {information:.3f} are information, under its ceiling $\\log N$ = {log_n:.3f}, and "
     "{marginal_kl:.3f} marginal KL. At the ceiling, all further cost is marginal.",
-    alt="Left, a comb of narrow bells over a dashed normal curve. Right, average KL, information and marginal KL against the "
-    "standard deviation of a code; information levels off at log {n}, {log_n:.3f} nats, the others go on rising to the left.",
+    alt="Left, a comb of narrow bells over a dashed normal curve. Right, information with the marginal KL stacked on it "
+    "against the standard deviation of a code; information levels off at log {n}, {log_n:.3f} nats, the marginal KL on top of it goes on "
+    "growing to the left.",
     controls=(
         Control("sd", "Standard deviation of a code", 0.08, 0.02, 1.5, 0.02, digits=2),
         Control("spread", "Spread of the codes", 1.0, 0, 2, 0.05, digits=2),
