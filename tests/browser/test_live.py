@@ -242,6 +242,20 @@ def test_without_its_payload_the_static_figure_stays(visit, live_book, id):
     assert seen.page.locator(".elbo-live-ui").count() == 0
 
 
+@pytest.mark.parametrize("id", [id for id in live.IDS if live.figure(id).payload])
+def test_a_payload_comes_when_the_figure_comes_near(visit, live_book, id):
+    seen = visit(live_book / "book" / "index.html")
+    far = "document.head.append(Object.assign(document.createElement('style'), {textContent: 'elbo-live {margin-top: 6000px}'}))"
+    seen.page.add_init_script(f"document.addEventListener('readystatechange', () => {{ {far} }}, {{once: true}})")
+    seen.page.goto((live_book / "book" / f"{id}.html").as_uri())
+    seen.page.wait_for_timeout(500)
+    fetched = "[...document.scripts].filter(it => it.src.includes('payload')).length"
+    assert seen.ask(fetched) == 0 and seen.page.locator(".elbo-live-ui").count() == 0
+    seen.page.locator("elbo-live").scroll_into_view_if_needed()
+    seen.page.wait_for_function("document.querySelector('elbo-live').matches('.elbo-live-on')")
+    assert seen.ask(fetched) == 1
+
+
 @pytest.mark.parametrize("id", live.IDS)
 def test_without_scripts_the_static_figure_stands(page, id):
     bare = page(id, started=False, java_script_enabled=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 
 import pytest
@@ -115,6 +116,13 @@ def test_an_ebook_has_the_static_figure_and_no_script(built):
 def test_the_list_names_where_each_stands():
     assert list(citing.places(ROOT / "book")) == list(live.IDS)
     assert citing.places(ROOT / "book")[ID] == "index"
+
+
+@pytest.mark.parametrize("id", live.IDS)
+def test_the_prose_sets_at_least_three_states_of_each_and_its_page_has_them(id):
+    page = ROOT / "book" / f"{citing.places(ROOT / 'book')[id]}.md"
+    states = re.findall(rf"\{{live\}}`[^`<]+<{id}:([^>]+)>`", page.read_text(encoding="utf-8"))
+    assert len({" ".join(state.split()) for state in states}) >= 3
 
 
 def test_a_citation_holds_the_address_of_the_state():
