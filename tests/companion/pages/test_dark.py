@@ -61,3 +61,9 @@ def test_pixels_stay_as_they_are():
 def test_size_is_read_in_pixels():
     assert displayed_size('<svg xmlns="x" width="540pt" height="225.6pt" viewBox="0 0 1 1">') == (720, 301)
     assert displayed_size('<svg viewBox="0 0 1 1">') is None
+
+
+def test_a_bright_colour_of_a_mark_stays_bright():
+    for colour in ("#addc30", "#fde725"):  # the light end of viridis
+        shown = in_the_dark(colour)
+        assert sum(int(shown[k : k + 2], 16) for k in (1, 3, 5)) > 300, shown

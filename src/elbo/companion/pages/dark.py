@@ -54,7 +54,8 @@ def in_the_dark(colour: str) -> str:
     """
     lightness, a, b = _to_oklab(colour)
     turned = GROUND + (1 - lightness) ** 0.75 * (INK - GROUND)  # bent, so that a grey for text stays one
-    if math.hypot(a, b) > 0.06 and lightness < 0.8:
+    colourful = math.hypot(a, b)
+    if colourful > 0.13 or (colourful > 0.06 and lightness < 0.8):  # a pale filling is neither
         turned = max(turned, VIVID)
     return _from_oklab(turned, a, b)
 
