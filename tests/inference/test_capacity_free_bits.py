@@ -37,6 +37,7 @@ def test_the_number_of_steps_is_that_of_the_run_in_every_block():
         assert torch.equal(block.noise["eps"], without.noise["eps"])  # nothing is drawn for it
 
 
+@pytest.mark.equation("eq-higgins-2017-capacity")
 @pytest.mark.parametrize("taken, target", [(0, 0.0), (30, 3.0), (100, 10.0), (500, 10.0)])
 def test_the_capacity_grows_in_proportion_and_stays(taken, target):
     params, x, eps = case()

@@ -46,6 +46,7 @@ def exact(params, x, eps, beta, weight):
     return -(MODEL.log_likelihood(params, x, z) - beta * price).mean()
 
 
+@pytest.mark.equation("eq-higgins-2017-total-correlation")
 def test_with_all_data_in_the_minibatch_the_gradient_is_that_of_the_exact_objective():
     """Weighted sampling then has every component with the same weight: log q(z) and its marginals up to constants."""
     params, x, noise, scalars = case()
@@ -94,6 +95,7 @@ def test_padding_of_a_stack_gets_no_gradient():
     assert (slopes[..., 2] == 0).all() and (slopes[..., :2] != 0).any()
 
 
+@pytest.mark.equation("eq-higgins-2017-discriminator")
 def test_the_discriminator_finds_the_total_correlation_of_a_gaussian_pair():
     r"""For correlation rho the log-ratio is known point by point, and its mean is -log(1 - rho^2) / 2."""
     rho, size = 0.8, 500

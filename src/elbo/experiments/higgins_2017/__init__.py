@@ -12,7 +12,12 @@ from elbo.experiments.higgins_2017.baselines import (
     summary,
 )
 from elbo.experiments.higgins_2017.exchange import exchange, measured_trade, tempered_posteriors, water_filling
-from elbo.experiments.higgins_2017.objectives import OBJECTIVES, objective_means, objectives_table
+from elbo.experiments.higgins_2017.objectives import (
+    OBJECTIVES,
+    objective_means,
+    objectives_table,
+    objectives_text,
+)
 from elbo.experiments.higgins_2017.pictures import carriers, factor_responses, response_spread, traversals
 from elbo.experiments.higgins_2017.readings import (
     beside_other_metrics,
@@ -73,6 +78,7 @@ __all__ = [
     "measured_trade",
     "objective_means",
     "objectives_table",
+    "objectives_text",
     "one_vote",
     "over_beta",
     "posterior_paths",

@@ -9,10 +9,11 @@ import pandas as pd
 
 from elbo import data
 from elbo.experiments.higgins_2017.readings import unit_readings
+from elbo.experiments.higgins_2017.scores import PLUS_MINUS
 from elbo.experiments.higgins_2017.training import INIT, PIXELS, Models, SmallSprites, network, small_sprites
 from elbo.inference import aevb, beta_tcvae, capacity, factorvae
 
-__all__ = ["OBJECTIVES", "SETTINGS", "objective_means", "objectives_table", "train_objective"]
+__all__ = ["OBJECTIVES", "SETTINGS", "objective_means", "objectives_table", "objectives_text", "train_objective"]
 
 OBJECTIVES = ("beta-vae", "beta-tcvae", "factorvae", "capacity")
 SETTINGS = {
@@ -33,6 +34,7 @@ SETTINGS = {
     "learning_rate": 1e-3,
 }
 """Of the committed table: sprites and network of the chapter's small models, twice as many images, minibatches of 128."""
+NAMES = {"beta-vae": "β-VAE", "beta-tcvae": "β-TCVAE", "factorvae": "FactorVAE", "capacity": "capacity"}
 GAMMA = 1000.0  # of the capacity, at 64 pixels on a side
 DISCRIMINATOR = {"layers": 4, "hidden": 200}
 
@@ -108,3 +110,16 @@ def objective_means(table: pd.DataFrame, columns: Sequence[str] = ("misfit", "kl
     order = {name: number for number, name in enumerate(OBJECTIVES)}
     found = found.sort_values(["objective", "strength"], key=lambda c: c.map(order) if c.name == "objective" else c)
     return found.assign(seeds=table.seed.nunique()).reset_index(drop=True)
+
+
+def objectives_text(table: pd.DataFrame) -> pd.DataFrame:
+    """:func:`objective_means` for the page: mean ± standard error over seeds."""
+    columns = {"misfit": "misfit (nats)", "kl": "KL (nats)", "total_correlation": "total correlation (nats)"}
+    columns |= {"mig": "MIG", "score": "Higgins"}
+    means = objective_means(table, tuple(columns))
+    shown = pd.DataFrame({"objective": means["objective"].map(NAMES), "strength": means["strength"].map("{:g}".format)})
+    for column, name in columns.items():
+        digits = 2 if column in ("mig", "score") else 1
+        pairs = zip(means[column], means[f"{column}_se"])
+        shown[name] = [f"{value:.{digits}f}{PLUS_MINUS}{error:.{digits}f}" for value, error in pairs]
+    return shown

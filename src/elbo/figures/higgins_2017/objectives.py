@@ -21,7 +21,7 @@ NAMES = {
 
 def objectives(table: pd.DataFrame) -> Figure:
     """Total correlation (left) and mutual information gap (right) against the misfit, a line an objective, a point a
-    strength, with two standard errors over seeds.
+    strength (the first and the last are named), with two standard errors over seeds.
 
     Args:
         table: from :func:`elbo.experiments.higgins_2017.objective_means`.
@@ -46,7 +46,8 @@ def _line(axes: Axes, own: pd.DataFrame, column: str, meaning: str, name: str) -
     style_of = {"color": colour, "linestyle": style.LINE[meaning], "marker": style.MARKER[meaning], "label": name}
     axes.errorbar(own["misfit"], own[column], **errors, fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.6)
     axes.plot(own["misfit"], own[column], **style_of)
-    for row in own.itertuples():
+    ends = own.iloc[[0, -1]] if column == "total_correlation" else own.iloc[:0]
+    for row in ends.itertuples():
         text = f"{row.strength:g}"
         axes.annotate(text, (row.misfit, getattr(row, column)), xytext=(4, 4), textcoords="offset points", color=colour,
                       fontsize=style.SMALL)  # fmt: skip
