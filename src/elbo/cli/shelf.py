@@ -10,6 +10,7 @@ import typer
 
 from elbo.cli.options import Json, Root, chapter_names, checkout
 from elbo.cli.tables import table
+from elbo.companion.project.errors import UNFORESEEN
 
 if TYPE_CHECKING:
     from elbo.companion.project.paths import Project
@@ -99,3 +100,19 @@ def _machines(project: Project, durations: dict[tuple[str, str], Duration]) -> l
 
 def _word(value: Any) -> str:
     return value or "''" if isinstance(value, str) else json.dumps(value)
+
+
+@verbs.command(epilog="Examples: [bold]elbo doctor[/] · [bold]elbo doctor --json[/]")
+def doctor(as_json: Json = False) -> int:
+    """Say what this machine has of what the book can use, a line each: packages, GPU, compiler, data, space, TeX.
+
+    The exit code is 1 where something is there that no chapter runs with.
+    """
+    from elbo.doctor import examine
+
+    lines = examine()
+    if as_json:
+        print(json.dumps([line._asdict() for line in lines], indent=1, ensure_ascii=False))
+    else:
+        table(["", "what", "found"], [list(line) for line in lines], whole=2)
+    return UNFORESEEN if any(line.mark == "bad" for line in lines) else 0
