@@ -23,7 +23,7 @@ from elbo.companion.record.citation import question
 
 __all__ = ["WIDTH", "Gallery", "setup"]
 
-WIDTH = 640
+WIDTH = 520
 """Width of a thumbnail in pixels; it is shown at no more than half of that."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
@@ -149,7 +149,7 @@ def _thumbnails(app: Sphinx, error: Exception | None) -> None:
         with Image.open(folder / f"{id}.png") as image:
             small = image.convert("RGB")
             small.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
-            small.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
+            small.quantize(64, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 def _panels(app: Sphinx, error: Exception | None) -> None:
