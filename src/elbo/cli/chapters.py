@@ -98,6 +98,7 @@ def build(
     root: Root = None,
 ) -> None:
     """Execute every chapter that has changed, then build the HTML of the book from the accepted runs."""
+    from elbo.companion.pages import ready
     from elbo.companion.pages.build import build_book
     from elbo.companion.project.chapters import chapter_keys, read_chapter
     from elbo.companion.project.profiles import load_profile
@@ -109,6 +110,7 @@ def build(
     found = [read_chapter(project, key) for key in chapter_keys(project)]
     chosen = load_profile(project, profile)
     plans = make_plans(project, found, chosen, device=checked_device(device), force=force)
+    ready.require(project)
     with Display() as display:
         results = run_plans(project, plans, processes(jobs, len(plans)), display, timeout)
         outcome = {"profile": chosen.name, "runs": [vars(result) for result in results], "html": None}

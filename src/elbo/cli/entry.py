@@ -51,7 +51,13 @@ def _version() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; a reader's mistake is one sentence on standard error, no traceback."""
-    words = paired(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # a terminal without these letters gets escapes
+            stream.reconfigure(errors="backslashreplace")
+    return _delivered(_run(paired(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(words: list[str]) -> int:
     try:
         with ended_by_signals():
             code: int = app(args=words, prog_name="elbo", standalone_mode=False) or 0
@@ -61,10 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
         return say("terminated: what was there before is untouched", TERMINATED)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except BrokenPipeError:  # whoever read what we print has stopped reading
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNFORESEEN
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None:  # files have names: it came from printing
+            return _said_nowhere(error)
         sentence = complaint(error)
         if sentence is None:
             return say(keep(error), UNFORESEEN)
@@ -73,6 +78,40 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would meet the interpreter on its way out
         return say("interrupted: the chapters that were running were stopped, the accepted runs are untouched", code)
     return code
+
+
+def _delivered(code: int) -> int:
+    """The code, or another where what was printed could not be written, which is then said."""
+    error = _undelivered()
+    if error is None:
+        return code
+    return code or _said_nowhere(error)
+
+
+def _said_nowhere(error: OSError) -> int:
+    """Standard output takes no more; nothing is to be said of a pipe whose reader has gone."""
+    _to_nowhere()
+    if isinstance(error, BrokenPipeError):
+        return UNFORESEEN
+    return say(
+        f"what was to be printed could not be written ({error.strerror or error}): see where it goes", UNFORESEEN
+    )
+
+
+def _undelivered() -> OSError | None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return error
+    except (ValueError, AttributeError):  # closed, or there is none
+        pass
+    return None
+
+
+def _to_nowhere() -> None:
+    """The interpreter flushes standard output once more on its way out."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(sentence: str, code: int) -> int:

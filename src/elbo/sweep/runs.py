@@ -17,7 +17,9 @@ import pandas as pd
 import yaml
 
 from elbo.companion.project.chapters import Chapter
+from elbo.companion.project.errors import CompanionError
 from elbo.companion.project.paths import Project, hold, replace_directory, staging
+from elbo.companion.project.plain import parse_plain
 from elbo.companion.project.profiles import load_profile
 from elbo.companion.record import fingerprint
 from elbo.companion.record.handover import MIME
@@ -36,8 +38,8 @@ def choices(text: str) -> list[str]:
         SweepError: not a list of YAML values.
     """
     try:
-        values = yaml.safe_load(f"[{text}]")
-    except (yaml.YAMLError, RecursionError, ValueError):
+        values = parse_plain(f"[{text}]", "the list")
+    except CompanionError:
         values = None
     if not values:
         raise SweepError(

@@ -73,12 +73,26 @@ def test_a_run_of_another_chapter_lends_it_nothing(run):
         ({"data": {"x": [1]}}, "at least one row"),
         ({"data": DATA.drop(columns="y")}, "line 'curve' in panel 'Panel' shows 9"),
         ({"data": DATA[["name"]]}, "no numeric column"),
+        ({"data": DATA.rename(columns={"name": ""})}, "column 3 of `data` has no name"),
+        ({"data": DATA.rename(columns={"name": 7})}, "column 3 of `data` has no name"),
+        ({"data": DATA.rename(columns={"name": "x"})}, "two columns of `data` are called 'x'"),
+        ({"data": DATA.assign(z=1j)}, "'z' of `data` holds complex numbers"),
+        ({"data": DATA.assign(z=[1.0, np.inf, 0, 0, 0])}, "'z' of `data` is infinite"),
+        ({"data": DATA.assign(x=np.nan, y=np.nan)}, "every number of `data` is NaN"),
+        ({"data": DATA.assign(name="a\udc80")}, "'name' of `data` holds half a character"),
+        ({"caption": "How \ud800?"}, r"caption holds '.ud800', half a character"),
+        ({"alt": "A line \udfff."}, r"alt holds '.udfff', half a character"),
     ],
 )
 def test_what_may_not_be_published(run, changes, words):
     with pytest.raises(FigureError, match=words):
         publish(**changes)
     assert run.published == {}
+
+
+def test_an_empty_cell_is_published(run):
+    publish(data=DATA.assign(z=[np.nan, 1.0, 2.0, np.nan, 0.0], none=np.nan))
+    assert "toy-2013-line" in run.published
 
 
 def test_an_id_is_used_once(run):

@@ -76,7 +76,7 @@ def test_precedence(project):
     ("name", "text", "value"),
     [
         ("beta", "1e-3", 0.001),
-        ("beta", "inf", float("inf")),
+        ("beta", "1e3", 1000.0),
         ("latent_dim", "7", 7),
         ("rates", "[1, 1e-2]", [1.0, 0.01]),
         ("name", "007", "007"),

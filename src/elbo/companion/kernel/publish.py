@@ -11,6 +11,7 @@ import json
 import re
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -133,6 +134,11 @@ def _check(fig: Figure, id: str, caption: str, alt: str, data: pd.DataFrame, ses
         raise FigureError(
             f"figure {id}: data must be a pandas DataFrame with at least one row: the numbers that are drawn"
         )
+    for what, text in {"caption": caption, "alt": alt}.items():
+        if (strange := _not_text(text)) is not None:
+            raise FigureError(f"figure {id}: {what} holds {strange}, half a character that no file can; write it anew")
+    if problem := _not_tidy(data):
+        raise FigureError(f"figure {id}: {problem}")
     if id in session.published and not _again(session.published[id], _cell()):
         raise FigureError(
             f"figure {id}: this id was published before in this chapter; an id belongs to one figure, choose another"
@@ -161,6 +167,33 @@ def _shown(id: str, session: Session) -> str:
     lines = cell_lines(source, id)
     inside = "\n".join(source.splitlines()[lines[0] : lines[1] - 1]) if lines else ""
     return f"book/{session.chapter}.md#L{lines[0]}-L{lines[1]}" if lines and inside.endswith(code.strip("\n")) else ""
+
+
+def _not_text(text: str) -> str | None:
+    """The first character that is half of one (a lone surrogate), as it is typed; ``None`` where all are whole."""
+    return next((ascii(c) for c in text if "\ud800" <= c <= "\udfff"), None)
+
+
+def _not_tidy(data: pd.DataFrame) -> str | None:
+    """Why a table is not one that a reader can take numbers from, or ``None``; a NaN is an empty cell, and allowed."""
+    names = [name if isinstance(name, str) else "" for name in data.columns]
+    if nameless := [place for place, name in enumerate(names, 1) if not name.strip() or _not_text(name)]:
+        return f"column {nameless[0]} of `data` has no name; every column is called by a word"
+    if len(set(names)) < len(names):
+        return f"two columns of `data` are called {max(names, key=names.count)!r}; give each a name of its own"
+    numbers = data.select_dtypes("number")
+    for name in numbers:
+        values = data[name].to_numpy()
+        if values.dtype.kind == "c":
+            return f"column {name!r} of `data` holds complex numbers; give real and imaginary part a column each"
+        if values.dtype.kind == "f" and np.isinf(values).any():
+            return f"column {name!r} of `data` is infinite somewhere; leave the cell empty (NaN) and say why"
+    if len(numbers.columns) and not numbers.notna().to_numpy().any():
+        return "every number of `data` is NaN: there is nothing to show"
+    for name in data.columns.difference(numbers.columns):
+        if any(_not_text(word) for word in data[name] if isinstance(word, str)):
+            return f"column {name!r} of `data` holds half a character (a lone surrogate); write it anew"
+    return None
 
 
 def _cell() -> tuple:

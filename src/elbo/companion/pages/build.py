@@ -69,9 +69,19 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
     except OSError as error:
         where = error.filename or project.build
         raise CompanionError(
-            f"the pages were not built: {error.strerror or error} ({where}); put that right", BUILD
+            f"the pages were not built: {error.strerror or error} ({where}); put that right and build again. "
+            f"{_what_stands(project)}",
+            BUILD,
         ) from None
     return project.html
+
+
+def _what_stands(project: Project) -> str:
+    """What a reader has after a build that failed: the runs are put in place one by one, the pages all at once."""
+    runs = "The runs of the chapters are in place"
+    return (
+        f"{runs}; the book is still the one of before" if project.html.exists() else f"{runs}; there are no pages yet"
+    )
 
 
 def stage(project: Project, profile: str, plans: list[Plan], tree: Path) -> None:
@@ -158,7 +168,8 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
     start += "from jupyter_book.cli.main import main; main()"
     strict = ("-n", "-W", "--keep-going", "--all")
     command = [sys.executable, "-c", start, "build", str(source), "--path-output", str(folder), *strict]
-    environment = {**os.environ, "ELBO_ROOT": str(project.root.resolve()), "PYTHONHASHSEED": "0", "NO_COLOR": "1"}
+    own = {"ELBO_ROOT": str(project.root.resolve()), "PYTHONHASHSEED": "0", "NO_COLOR": "1", "MPLBACKEND": "agg"}
+    environment = {**os.environ, **own}
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command,
@@ -188,7 +199,7 @@ def _jupyter_book(project: Project, source: Path, folder: Path, display: Display
     count = f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'} (above)" if problems else "an error"
     raise CompanionError(
         f"the pages were not built: jupyter-book ended with {count}; "
-        f"mend what {project.show(log)} names and build again",
+        f"mend what {project.show(log)} names and build again. {_what_stands(project)}",
         BUILD,
     )
 

@@ -22,6 +22,7 @@ from elbo.companion.project.chapters import Chapter, Parameter, chapter_keys, ne
 from elbo.companion.project.errors import CompanionError, quote
 from elbo.companion.project.paths import Project, given_path
 from elbo.companion.project.plain import load_plain
+from elbo.companion.project.sense import senseless
 
 __all__ = ["Profile", "convert", "load_profile", "profile_names", "resolve"]
 
@@ -139,12 +140,18 @@ def convert(chapter: Chapter, parameter: Parameter, value: Any, where: str = "-p
     if is_text and not _fits_text(annotation, value):
         value = _literal(value)
     try:
-        return _coerce(annotation, value)
+        found = _coerce(annotation, value)
     except (TypeError, ValueError, OverflowError, RecursionError):
         raise CompanionError(
             f"{where}: {parameter.name} of {chapter.key} must be {parameter.annotation}, not {quote(raw)}; "
             f"its default is {parameter.default!r}"
         ) from None
+    if wrong := senseless(parameter.name, parameter.default, found, parameter.help):
+        raise CompanionError(
+            f"{where}: {parameter.name} of {chapter.key} must {wrong}, not {quote(raw)}; "
+            f"its default is {quote(parameter.default, marks=False)}"
+        )
+    return found
 
 
 def _fits_text(annotation, value: str) -> bool:

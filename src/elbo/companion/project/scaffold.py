@@ -65,10 +65,31 @@ def new_chapter(project: Project, key: str, title: str = "", paper: str = "") ->
         if (entered := enter(text)) is None:
             raise CompanionError(f"{path} has no place for a chapter that could be recognised; nothing was written")
         found[target] = entered
-    for target, text in found.items():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+    _write_all(found)
     return list(places(key))
+
+
+def _write_all(found: dict[Path, str]) -> None:
+    """Write every file, or leave all as they were.
+
+    Raises:
+        CompanionError: the disk does not take one of them.
+    """
+    before = {target: target.read_bytes() if target.exists() else None for target in found}
+    try:
+        for target, text in found.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+    except BaseException as error:
+        for target, content in before.items():
+            if content is None:
+                target.unlink(missing_ok=True)
+            elif target.read_bytes() != content:
+                target.write_bytes(content)
+        if isinstance(error, (OSError, UnicodeError)):
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise CompanionError(f"the chapter was not made ({reason}); nothing was changed") from None
+        raise
 
 
 def _entries(key: str, title: str, paper: str) -> dict[str, Callable[[str], str | None]]:

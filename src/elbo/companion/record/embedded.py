@@ -15,13 +15,14 @@ import io
 import json
 import lzma
 import re
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from elbo.companion.project.errors import CompanionError
 
-__all__ = ["FILE_LIMIT", "PACKED_LIMIT", "Record", "pack", "parse", "plain", "read", "summary"]
+__all__ = ["FILE_LIMIT", "PACKED_LIMIT", "Record", "damage", "pack", "parse", "plain", "read", "summary"]
 
 FILE_LIMIT = 64 * 2**20
 """Bytes that a figure's file, or its table once unpacked, may have."""
@@ -173,6 +174,63 @@ def _text(content: bytes) -> str | None:
             except Exception:  # a damaged or hostile file may fail anywhere in the library that reads it
                 return None
     return None
+
+
+def damage(content: bytes) -> str | None:
+    """What is wrong with the picture in a PNG or PDF file, in a few words; ``None`` where nothing can be seen.
+
+    Every chunk and its checksum are read, and every packed stream is unpacked, piece by piece, to no more than 256 MiB.
+    """
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _damage_of_png(content)
+    if content.lstrip()[:5] == b"%PDF-":
+        return _damage_of_pdf(content)
+    return None
+
+
+def _damage_of_png(content: bytes) -> str | None:
+    at, packed, last = 8, [], b""
+    while at + 12 <= len(content):
+        size, last = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
+        body, told = content[at + 8 : at + 8 + size], content[at + 8 + size : at + 12 + size]
+        if len(body) < size or len(told) < 4:
+            return "it is cut off"
+        if zlib.crc32(last + body) != int.from_bytes(told):
+            return f"the checksum of its part {plain(last.decode('latin-1'))} is wrong"
+        packed += [body] * (last == b"IDAT")
+        at += 12 + size
+    if last != b"IEND":
+        return "it is cut off"
+    return _unpacked(b"".join(packed))
+
+
+def _damage_of_pdf(content: bytes) -> str | None:
+    if b"%%EOF" not in content[-1024:] or b"startxref" not in content[-1024:]:
+        return "it is cut off"
+    for found in re.finditer(rb"stream\r?\n", content):
+        if content[found.start() - 3 : found.start()] == b"end":
+            continue
+        end = content.find(b"endstream", found.end())
+        if end < 0:
+            return "it is cut off"
+        if b"/FlateDecode" in content[content.rfind(b"obj", 0, found.start()) : found.start()]:
+            if wrong := _unpacked(content[found.end() : end]):
+                return wrong
+    return None
+
+
+def _unpacked(packed: bytes) -> str | None:
+    """What is wrong with data that zlib has packed; what comes out is counted and let go."""
+    engine, size, rest = zlib.decompressobj(), 0, packed
+    try:
+        while rest and not engine.eof:
+            size += len(engine.decompress(rest, 2**20))
+            rest = engine.unconsumed_tail
+            if size > 4 * FILE_LIMIT:
+                return "it unpacks to more than a picture has"
+    except zlib.error:
+        return "its pixels or lines cannot be unpacked"
+    return None if engine.eof else "it is cut off"
 
 
 def _from_png(content: bytes) -> str | None:

@@ -6,6 +6,7 @@ The kernel writes these into the outputs of cells; whoever reads an executed not
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from elbo.companion.project.chapters import nearest
-from elbo.companion.project.errors import CompanionError, quote
+from elbo.companion.project.errors import RUN, CompanionError, quote
 from elbo.companion.project.paths import Project
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "cell_lines",
     "content_of",
     "figures_in",
+    "figures_of_run",
     "published_figure",
     "published_figures",
     "published_files",
@@ -66,17 +68,55 @@ def content_of(format: str, text: str) -> bytes:
     return base64.b64decode(text) if format in _PACKED else text.encode()
 
 
+def figures_of_run(notebook: Path) -> list[dict[str, Any]]:
+    """The figures of an accepted run, as :func:`figures_in`, each with its record read: ``record``.
+
+    Raises:
+        CompanionError: the run is damaged, its notebook or its ``run.json``; the sentence says how to get a good one.
+    """
+    try:
+        content = notebook.read_bytes()
+        record = notebook.with_name("run.json")
+        known = json.loads(record.read_text(encoding="utf-8"))["notebook_sha256"] if record.exists() else None
+        if known is not None and known != hashlib.sha256(content).hexdigest():
+            raise ValueError("its notebook is not the one of its run.json")
+        found = []
+        for figure in figures_in(json.loads(content)):
+            if not all(isinstance(figure[name], str) for name in ("id", "chapter", "caption", "alt")):
+                raise TypeError("a figure without its texts")
+            found.append({**figure, "record": _object(json.loads(figure["files"]["json"]))})
+        return found
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = error.strerror if isinstance(error, OSError) else str(error)
+        key, profile = notebook.stem, notebook.parent.parent.name
+        raise CompanionError(
+            f"the accepted run {notebook.parent} is damaged ({quote(what or type(error).__name__, 100, marks=False)}); "
+            f"make a good one: elbo run {key} --profile {profile} --force",
+            RUN,
+        ) from None
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("a record that is none")
+    return value
+
+
 def published_figures(project: Project, profile: str) -> list[dict[str, Any]]:
-    """``id, chapter, caption, alt, notebook, record, run`` of every figure in the accepted runs of a profile."""
+    """``id, chapter, caption, alt, notebook, record, run`` of every figure in the accepted runs of a profile.
+
+    Raises:
+        CompanionError: a run is damaged (:func:`figures_of_run`).
+    """
     rows = []
     for path in sorted(project.runs(profile).glob("[!.]*/*.ipynb")):
         run = run_facts(path.with_name("run.json"))
-        for content in figures_in(json.loads(path.read_text(encoding="utf-8"))):
+        for content in figures_of_run(path):
             rows.append(
                 {
                     **{name: content[name] for name in ("id", "chapter", "caption", "alt")},
                     "notebook": project.show(path),
-                    "record": json.loads(content["files"]["json"]),
+                    "record": content["record"],
                     "run": run,
                 }
             )
@@ -123,9 +163,9 @@ def run_facts(path: Path) -> dict[str, Any]:
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return {name: record[name] for name in _FACTS if name in record}
+    return {name: record[name] for name in _FACTS if name in record} if isinstance(record, dict) else {}
 
 
 def _outputs(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,7 @@ from elbo.companion.project.paths import Project, given_path
 from elbo.companion.project.profiles import Profile
 from elbo.companion.record import embedded
 from elbo.companion.record.embedded import Record, plain
-from elbo.companion.record.handover import FORMATS, content_of, figures_in
+from elbo.companion.record.handover import FORMATS, content_of, figures_of_run
 from elbo.companion.reproduce import differences
 from elbo.companion.reproduce.compare import ROUNDING, STANDARD_ERRORS, Comparison, compare, compare_summary
 from elbo.companion.reproduce.differences import Difference
@@ -33,12 +33,13 @@ __all__ = ["Outcome", "Source", "compared", "find", "make_plan", "rerun", "write
 
 @dataclass(frozen=True)
 class Source:
-    """A record, where it came from, and the table it names where that is at hand."""
+    """A record, where it came from, the table it names where that is at hand, and what is wrong with the picture."""
 
     record: Record
     where: str
     table: str | None
     content: bytes | None = None
+    damage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,11 @@ def find(project: Project, target: str) -> Source:
         found = embedded.read(path)
         beside = [path.parent / f"{found.id}.csv", project.html / "figures" / f"{found.id}.csv"]
         table = found.table or _with_digest(found.csv_sha256, (_small(csv) for csv in beside))
-        table = table or _with_digest(found.csv_sha256, (files["csv"] for files in _runs(project, found.id)))
-        return Source(found, plain(path.name), table, path.read_bytes())
+        table = table or _with_digest(
+            found.csv_sha256, (files["csv"] for files in _runs(project, found.id, sound=True))
+        )
+        content = path.read_bytes()
+        return Source(found, plain(path.name), table, content, embedded.damage(content))
     if path.suffix.lower() in (".png", ".svg", ".pdf", ".json") or "/" in target:
         raise CompanionError(f"there is no file {plain(target)}; give the path of a figure's file, or a figure's id")
     published = project.html / "figures" / f"{target}.json"
@@ -165,15 +169,23 @@ def write_files(id: str, files: dict[str, Any], folder: Path) -> None:
 
 def _figures(notebook: Path) -> dict[str, dict[str, Any]]:
     """The figures in an executed notebook: by id, their files."""
-    return {content["id"]: content["files"] for content in figures_in(json.loads(notebook.read_text(encoding="utf-8")))}
+    return {content["id"]: content["files"] for content in figures_of_run(notebook)}
 
 
-def _runs(project: Project, id: str) -> Iterator[dict[str, Any]]:
-    """The files of a figure in the accepted runs, those of the profile ``quick`` first."""
+def _runs(project: Project, id: str, sound: bool = False) -> Iterator[dict[str, Any]]:
+    """The files of a figure in the accepted runs, ``quick`` first; ``sound`` leaves out damaged runs."""
     folders = sorted((project.build / "runs").glob("[!.]*"), key=lambda folder: (folder.name != "quick", folder.name))
     for folder in folders:
         for notebook in sorted(folder.glob("[!.]*/*.ipynb")):
-            if id.startswith(notebook.stem + "-") and (files := _figures(notebook).get(id)):
+            if not id.startswith(notebook.stem + "-"):
+                continue
+            try:
+                files = _figures(notebook).get(id)
+            except CompanionError:
+                if not sound:
+                    raise
+                continue
+            if files:
                 yield files
 
 

@@ -29,6 +29,10 @@ def describe(source: Source, plan: Plan, unlike: list[Difference]) -> list[str]:
         f"{found.id}, from {source.where}",
         f"  profile {found.profile or 'none (by hand)'}, commit {short(commit)}, table {found.csv_sha256[:12]}",
         f"  parameters: {plain(given, 2000) or 'none'}",
+        *(
+            [f"warning: the picture in {source.where} is damaged: {source.damage}; its record is whole"]
+            * bool(source.damage)
+        ),
         *(f"warning: {one.sentence()}" for one in unlike[:_SHOWN]),
         *([f"warning: and {len(unlike) - _SHOWN} more"] if len(unlike) > _SHOWN else []),
         *(
@@ -68,6 +72,7 @@ def as_json(source: Source, plan: Plan, unlike: list[Difference], outcome: Outco
         "parameters": plan.parameters,
         "csv_sha256": found.csv_sha256,
         "differences": [vars(one) for one in [*unlike, *(outcome.differences if outcome else ())]],
+        "picture_damaged": source.damage,
         "verdict": None,
     }
     if outcome:

@@ -112,6 +112,6 @@ def _changed(destination: Path, key: str, described: dict[str, Any]) -> list[str
         before = json.loads((destination / "run.json").read_text(encoding="utf-8"))
         same = before["notebook_sha256"] == fingerprint.file_digest(destination / f"{key}.ipynb")
         names = fingerprint.changed(before["inputs"], described)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ["no accepted run"]
     return names if same else [*names, "notebook"]
