@@ -130,7 +130,7 @@ def test_a_handle_is_dragged(opened):
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     opened.page.mouse.move(x, y)
     opened.page.mouse.down()
-    opened.page.mouse.move(x - 30, y + 12, steps=4)
+    opened.page.mouse.move(x - 70, y + 12, steps=4)
     opened.page.mouse.up()
     opened.ask("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert state(opened) != figure.default

@@ -13,12 +13,12 @@ from html import escape
 from pathlib import Path
 
 from docutils import nodes
-from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from elbo import live
+from elbo.companion.pages.gallery import thumbnail
 from elbo.companion.record import citation
 from elbo.companion.record.book import Book
 from elbo.live.citing import record
@@ -26,8 +26,6 @@ from elbo.live.page import SCRIPTED, drawn, placed
 
 __all__ = ["LiveGallery", "numbers", "setup"]
 
-WIDTH = 640
-"""Width of a thumbnail in pixels; it is shown at no more than half of that."""
 CITED = {"bib": "bibtex", "ris": "ris", "json": "csl-json"}
 
 
@@ -95,10 +93,7 @@ def _files(app: Sphinx, error: Exception | None) -> None:
     for id in found:
         for suffix in ("svg", "pdf", "png"):
             shutil.copyfile(drawn(app) / f"{id}.{suffix}", folder / f"{id}.{suffix}")
-        with Image.open(folder / f"{id}.png") as image:
-            small = image.convert("RGB")
-            small.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
-            small.quantize(256, dither=Image.Dither.NONE).save(folder / "thumbnails" / f"{id}.png", optimize=True)
+        thumbnail(folder / f"{id}.png", folder / "thumbnails" / f"{id}.png")
         (folder / f"{id}.csv").write_text(numbers(id), encoding="utf-8", newline="\n")
     if not (Path(app.srcdir) / "CITATION.cff").is_file():
         return

@@ -21,10 +21,10 @@ from sphinx.util.docutils import SphinxDirective
 from elbo.companion.pages.figures import caption_nodes, published
 from elbo.companion.record.citation import question
 
-__all__ = ["WIDTH", "Gallery", "setup"]
+__all__ = ["Gallery", "setup", "thumbnail"]
 
-WIDTH = 520
-"""Width of a thumbnail in pixels; it is shown at no more than half of that."""
+WIDTH, COLOURS = 520, 64
+"""Of a thumbnail: its width in pixels, what it is shown with and half as much again, and how many colours it keeps."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
@@ -139,6 +139,14 @@ def _merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: Build
     _galleries(env).update(_galleries(other))
 
 
+def thumbnail(source: Path, target: Path) -> None:
+    """A small PNG of a picture."""
+    with Image.open(source) as image:
+        small = image.convert("RGB")
+        small.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
+        small.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+
+
 def _thumbnails(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html" or not _galleries(app.env):
         return
@@ -146,10 +154,7 @@ def _thumbnails(app: Sphinx, error: Exception | None) -> None:
     for id in published(app.env):
         target = folder / "thumbnails" / f"{id}.png"
         target.parent.mkdir(exist_ok=True)
-        with Image.open(folder / f"{id}.png") as image:
-            small = image.convert("RGB")
-            small.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
-            small.quantize(64, dither=Image.Dither.NONE).save(target, optimize=True)
+        thumbnail(folder / f"{id}.png", target)
 
 
 def _panels(app: Sphinx, error: Exception | None) -> None:
