@@ -161,6 +161,8 @@ def _wait(process: subprocess.Popen, deadline: float | None) -> bool:
     except BaseException:
         _stop(process)
         raise
+    finally:
+        _end_jobs(process)
 
 
 def _stop(process: subprocess.Popen) -> None:
@@ -174,8 +176,12 @@ def _stop(process: subprocess.Popen) -> None:
         except ProcessLookupError:
             pass
         break
+
+
+def _end_jobs(process: subprocess.Popen) -> None:
+    """Jobs on this machine that have outlived Snakemake, however it ended."""
     try:
-        os.killpg(process.pid, signal.SIGKILL)  # jobs that outlived it
+        os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
 

@@ -183,3 +183,20 @@ def test_a_signal_that_falls_into_a_destructor_is_heard_all_the_same(number):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=15)
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout.split() == ["KeyboardInterrupt" if number == signal.SIGINT else "Terminated"]
+
+
+def test_a_signal_while_a_folder_is_removed_does_not_keep_it(tmp_path, monkeypatch):
+    from elbo.companion.project import paths
+
+    remove, calls = paths.shutil.rmtree, []
+
+    def interrupted(folder, **words):
+        calls.append(folder)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        remove(folder, **words)
+
+    monkeypatch.setattr(paths.shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt), paths.staging(tmp_path / "x") as folder:
+        (folder / "half").write_text("")
+    assert len(calls) == 2 and not list(tmp_path.iterdir())

@@ -246,6 +246,7 @@ def _case(arena: Arena, name: str, rng: random.Random, spared: bool, mark: str) 
 def _fork(words: list[str], arena: Arena, said: Path, mark: str) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
+    said.write_text("")
     child = os.fork()
     if child:
         return child
@@ -253,7 +254,7 @@ def _fork(words: list[str], arena: Arena, said: Path, mark: str) -> int:
     try:
         os.setsid()
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            signal.signal(number, signal.SIG_DFL)  # until the command begins it can say nothing
         os.environ |= {MARK: mark, "ELBO_ROOT": str(arena.root), "TMPDIR": str(arena.scratch), "NO_COLOR": "1"}
         import tempfile
 
@@ -289,7 +290,9 @@ def _strike(child: int, rng: random.Random, pace: float, mark: str) -> str:
         victims = [child]
         if target != "command":
             others = [pid for pid in _marked(mark) if pid != child]
-            victims = [child, *others] if target == "all" else (rng.sample(sorted(others), 1) if others else [child])
+            if target == "child" and not others:
+                target = "command"
+            victims = {"all": [child, *others], "command": [child]}.get(target) or rng.sample(sorted(others), 1)
         for pid in victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)

@@ -157,7 +157,11 @@ def staging(destination: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        except BaseException:  # a signal that came meanwhile ends the command, once this is done
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def replace_directory(new: Path, destination: Path) -> None:
