@@ -16,6 +16,7 @@ PAGE = """<html><head>
 <link rel="preload" as="script" href="../_static/last.js" />
 <script src="../_static/first.js?v=3"></script>
 <script>let between = 'set';</script>
+<script>DOCUMENTATION_OPTIONS.pagename = 'page';</script>
 <script data-tab="x" src="../_static/second.js"></script>
 <script>after = 1;</script>
 <script defer="defer" src="../_static/third.js"></script>
@@ -79,6 +80,13 @@ def test_scripts_keep_their_order_and_their_data(site):
     assert early.index("first()") < early.index("second()") and late.index("third()") < late.index("last()")
     assert html.index("between") < html.index(scripts[0]) < html.index("after = 1") < html.index(scripts[1])
     assert 'data-tab="x"' in html and f'<script defer src="{scripts[1]}"' in html
+
+
+def test_an_option_is_set_after_the_script_that_makes_the_options(site):
+    html, _, scripts = asked(site)
+    assert html.count("DOCUMENTATION_OPTIONS.pagename") == 1
+    blocking = next(address for address in scripts if "first()" in (site / "book" / address).read_text())
+    assert html.index("let between") < html.index(blocking) < html.index("DOCUMENTATION_OPTIONS.pagename")
 
 
 def test_only_the_page_of_results_reads_the_index(site):

@@ -24,6 +24,7 @@ __all__ = ["pack_page", "pack_site", "setup", "slim_icons"]
 FOLDER = "_static/packed"
 _SHEET = re.compile(r'[ \t]*<link\b(?=[^>]*\brel="stylesheet")[^>]*\bhref="([^":?]+)(?:\?[^"]*)?"[^>]*/?>\n?')
 _SCRIPT = re.compile(r'[ \t]*<script\b([^>]*)\bsrc="([^":?]+)(?:\?[^"]*)?"([^>]*)></script>\n?')
+_OPTION = re.compile(r"[ \t]*<script>DOCUMENTATION_OPTIONS\.[^<]*</script>\n?")
 _PRELOAD = re.compile(r'[ \t]*<link rel="preload" as="script"[^>]*/?>\n?')
 _IMPORT = re.compile(r'@import\s+(?:url\()?"?([^";)]+)"?\)?\s*;')
 _URL = re.compile(r"url\((['\"]?)(?!data:|#|[a-z]+:)([^'\")]+)\1\)")
@@ -71,6 +72,8 @@ def pack_page(html: str, folder: str, root: Path, icons: set[str]) -> str:
         tag = f'<script{how} src="{_write(root, folder, text, "js")}"{" " + data if data else ""}></script>\n'
         taken = {found[0] for found in group}
         place = group[-1][0] if not how else group[0][0]  # what blocks may need the constants between; they come first
+        if not how:  # what sets an option of Sphinx needs the script that makes the options
+            tag, head = tag + "".join(_OPTION.findall(head)), _OPTION.sub("", head)
         head = head.replace(place, tag, 1)
         for found in taken - {place}:
             head, body = head.replace(found, ""), body.replace(found, "")
