@@ -36,7 +36,7 @@ def site(tmp_path) -> Path:
     face = (
         '@font-face{src:url(fonts/fa-solid-900.woff2) format("woff2"),url(fonts/fa-solid-900.ttf) format("truetype")}'
     )
-    rules = 'p{--icon:"\\0043"}.fa-download:before{content:"\\0041"}.fa-ship:before,.fa-boat:before{content:"\\0042"}'
+    rules = 'p{--icon:"\\0043";--sign:"\uef00"}.fa-download:before{content:"\\0041"}.fa-ship:before,.fa-boat:before{content:"\\0042"}'
     (static / "theme.css").write_text(f'@charset "UTF-8";@import "basic.css";{face}{rules}')
     (static / "basic.css").write_text("a{background:url(file.png)}")
     (static / "sub" / "own.css").write_text("b{background:url('../pic.svg')}c{background:url(data:x)}")
@@ -70,7 +70,7 @@ def test_icons_that_nobody_draws_are_gone(site):
     text = path.read_text()
     assert ".fa-download" in text and ".fa-ship" not in text and ".fa-boat" not in text
     font = path.parent / re.search(r"url\((icons-[^)]*)\)", text)[1]
-    assert set(TTFont(font).getBestCmap()) == {0x41, 0x43}
+    assert set(TTFont(font).getBestCmap()) == {0x41, 0x43, 0xEF00}
 
 
 def test_scripts_keep_their_order_and_their_data(site):

@@ -29,7 +29,9 @@ _PRELOAD = re.compile(r'[ \t]*<link rel="preload" as="script"[^>]*/?>\n?')
 _IMPORT = re.compile(r'@import\s+(?:url\()?"?([^";)]+)"?\)?\s*;')
 _URL = re.compile(r"url\((['\"]?)(?!data:|#|[a-z]+:)([^'\")]+)\1\)")
 _ICON = re.compile(r'((?:\.fa-[a-z0-9-]+(?:::?before)?,?)+)\{content:"(\\[0-9a-f]+|.)"\}')
-_CONTENT = re.compile(r"""["']\\([0-9a-f]{2,4})\s*["']""")  # in content: and in the theme's --pst-icon-*
+_CONTENT = re.compile(r"""["']\\([0-9a-f]{2,4})\s*["']""")
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
+"""Icons are named by their code or stand in the sheet as the sign itself, as in the theme's ``--pst-icon-*``."""
 _FACE = re.compile(r"url\(([^)]*fa-solid-900)\.woff2\) format\(\"woff2\"\),url\([^)]*\) format\(\"truetype\"\)")
 _SEARCH = re.compile(r'[ \t]*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>\n?')
 
@@ -88,7 +90,7 @@ def slim_icons(css: str, icons: set[str], root: Path) -> str:
         return f'{",".join(used)}{{content:"{rule[2]}"}}' if used else ""
 
     css = _ICON.sub(kept, css)
-    glyphs = sorted(set(_CONTENT.findall(css)))
+    glyphs = sorted({*_CONTENT.findall(css), *(f"{ord(sign):x}" for sign in _PRIVATE.findall(css))})
     return _FACE.sub(lambda face: f'url({_font(root, face[1], glyphs)}) format("woff")', css) if glyphs else css
 
 

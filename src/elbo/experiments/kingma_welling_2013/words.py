@@ -381,10 +381,16 @@ def _difference(predictive: pd.Series, error: pd.Series) -> str:
     return "ahead of" if clear and gain > 0 else "behind" if clear else "level with"
 
 
-def _dip(table: pd.DataFrame) -> float:
-    """The deepest fall of full variational Bayes' held-out bound below what it had reached before, nats."""
+def _dip(table: pd.DataFrame) -> str:
+    """A sentence on the deepest fall of full variational Bayes' held-out bound below what it had reached before."""
     path = table[(table.method == "full VB") & (table.split == "test")].sort_values("samples").bound
-    return float((path.cummax() - path).max())
+    deepest = float((path.cummax() - path).max())
+    if deepest < 0.1:
+        return "Its held-out bound rises all the way."
+    return (
+        f"On the way its held-out bound dips by {number(deepest, 1)} nats: narrow weights cost more than few images can "
+        "pay, and it gives them up one after another."
+    )
 
 
 def weights(table: pd.DataFrame) -> dict[str, str]:
@@ -403,7 +409,7 @@ def weights(table: pd.DataFrame) -> dict[str, str]:
             ),
             f"weights-{place}-know": number(own.weights_kl["full VB", "test"], 1),
             f"weights-{place}-says": _difference(own.predictive, own.predictive_se),
-            f"weights-{place}-dip": number(_dip(table[table["count"] == count]), 1),
+            f"weights-{place}-dip": _dip(table[table["count"] == count]),
         }
     return said
 
