@@ -69,9 +69,9 @@ def params(
     found = read_chapter(project, chapter)
     values = {name: resolve(found, load_profile(project, name)) for name in profile_names(project)}
     if as_json:
-        rows = [{**asdict(one), "profiles": {name: values[name][one.name] for name in values}}
+        described = [{**asdict(one), "profiles": {name: values[name][one.name] for name in values}}
                 for one in found.parameters.values()]  # fmt: skip
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        print(json.dumps(described, indent=1, ensure_ascii=False))
         return
     columns = [
         name for name in values if any(values[name][one.name] != one.default for one in found.parameters.values())

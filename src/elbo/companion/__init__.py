@@ -5,6 +5,7 @@ It knows nothing of the mathematics. A chapter uses these names: :func:`begin`, 
 """
 
 from importlib import import_module
+from typing import Any
 
 __all__ = ["begin", "checkpoint", "end", "figure", "settled", "source"]
 
@@ -18,7 +19,7 @@ _HOME = {
 }
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     # Loaded on first use: the command line imports this package and must answer before matplotlib could be imported.
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

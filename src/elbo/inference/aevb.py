@@ -24,6 +24,8 @@ from elbo.inference.sgvb import (
 from elbo.inference.stack import Trained
 from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
+from elbo.training.diagnosis import Terms
+from elbo.training.step import Loss
 
 __all__ = [
     "ESTIMATORS",
@@ -82,7 +84,9 @@ def fit(
 aevb = former_name(fit, "aevb")
 
 
-def objective(model: VAE, count: int, estimator: str = "B", weight_prior: bool = True, fresh: bool = False):
+def objective(
+    model: VAE, count: int, estimator: str = "B", weight_prior: bool = True, fresh: bool = False
+) -> tuple[Loss, Terms]:
     """The loss of one model, nats per datum, and the same as named terms."""
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator must be 'A' or 'B', got {estimator!r}")

@@ -9,6 +9,7 @@ only make them wider.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ _CHUNK_BYTES = {"cpu": 1 << 19}  # of data or of responsibilities: a few chunks 
 _CHUNK_BYTES_ELSEWHERE = 1 << 28  # an accelerator wants few large products
 
 
-def centre_of(model: ConjugateMixture, q) -> Tensor:
+def centre_of(model: ConjugateMixture, q: Any) -> Tensor:
     """A point amid the data, ``(dim,)``: the component means weighted by the data they stand for.
 
     Squares are taken about it, so that data far from the origin lose no digits. Any point gives the same mathematics.
@@ -59,7 +60,7 @@ def accumulate(
     return Statistics(out[0], out[1], out[2], centre), out[3]
 
 
-def log_normalisers(model: ConjugateMixture, q, x: Tensor) -> Tensor:
+def log_normalisers(model: ConjugateMixture, q: Any, x: Tensor) -> Tensor:
     r""":math:`\log\sum_k \exp E_q[\log p(x_n, c_n = k)]` for every datum: ``(batch, dim)`` -> ``(batch, ...)`` nats.
 
     Its sum over the data, less the KL of ``q(globals)`` from the prior, is the bound at the best assignments.
@@ -67,12 +68,12 @@ def log_normalisers(model: ConjugateMixture, q, x: Tensor) -> Tensor:
     return torch.cat([logits.logsumexp(-2).movedim(-1, 0) for logits in _logits(model, q, x)])
 
 
-def responsibilities(model: ConjugateMixture, q, x: Tensor) -> Tensor:
+def responsibilities(model: ConjugateMixture, q: Any, x: Tensor) -> Tensor:
     """The best ``q(c)`` given ``q(globals)``: ``(batch, dim)`` -> ``(batch, ..., K)``, rows summing to one."""
     return torch.cat([logits.softmax(-2).movedim(-1, 0) for logits in _logits(model, q, x)])
 
 
-def log_predictive(model: ConjugateMixture, q, x: Tensor) -> Tensor:
+def log_predictive(model: ConjugateMixture, q: Any, x: Tensor) -> Tensor:
     r"""Held-out log predictive density :math:`\log \int p(x_{new} \mid \theta) q(\theta) d\theta`, one number a datum,
     in chunks.
 
@@ -83,7 +84,7 @@ def log_predictive(model: ConjugateMixture, q, x: Tensor) -> Tensor:
     return torch.cat([model.log_predictive(q, part) for part in x.split(rows)])
 
 
-def _logits(model: ConjugateMixture, q, x: Tensor) -> Iterator[Tensor]:
+def _logits(model: ConjugateMixture, q: Any, x: Tensor) -> Iterator[Tensor]:
     centre = centre_of(model, q)
     for _, _, logits in scored_chunks(x, model.coefficients(q, centre), centre):
         yield logits

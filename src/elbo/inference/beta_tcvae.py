@@ -12,8 +12,10 @@ divergence whatever it is.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any, Literal, get_args
 
+import torch
 from torch import Tensor
 
 from elbo.estimators.minibatch import batch_terms
@@ -21,6 +23,8 @@ from elbo.inference.sgvb import binarise, reparameterise
 from elbo.inference.stack import Trained
 from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
+from elbo.training.diagnosis import Terms
+from elbo.training.step import Loss
 
 __all__ = ["Sampling", "fit", "objective"]
 
@@ -28,7 +32,9 @@ Sampling = Literal["weighted", "stratified"]
 """How a minibatch stands for all the data: the two schemes of Chen et al. (2018), appendix C."""
 
 
-def objective(model: VAE, count: int, weight: float, sampling: Sampling = "weighted", fresh: bool = False):
+def objective(
+    model: VAE, count: int, weight: float, sampling: Sampling = "weighted", fresh: bool = False
+) -> tuple[Loss, Terms]:
     r"""The loss of one model, nats per datum, and the same as named terms; Chen et al. (2018).
 
     .. math:: -\frac1M \sum_i \Big[\log p_\theta(x_i|z_i) - \beta \big(\mathrm{MI}_i + w\,\mathrm{TC}_i
@@ -60,7 +66,7 @@ def objective(model: VAE, count: int, weight: float, sampling: Sampling = "weigh
         }
 
     def loss(params: Params, x: Tensor, noise: dict[str, Tensor], scalars: dict[str, Tensor]) -> Tensor:
-        return sum(terms(params, x, noise, scalars).values())
+        return reduce(torch.add, terms(params, x, noise, scalars).values())
 
     return loss, terms
 

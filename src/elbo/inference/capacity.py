@@ -8,8 +8,10 @@ cause after the other finds room in it.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from elbo.densities import standard_gaussian_kl
@@ -18,11 +20,13 @@ from elbo.inference.stack import Trained
 from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
 from elbo.training import Noise
+from elbo.training.diagnosis import Terms
+from elbo.training.step import Loss
 
 __all__ = ["fit", "objective"]
 
 
-def objective(model: VAE, weight: float, capacity: float, steps: int, fresh: bool = False):
+def objective(model: VAE, weight: float, capacity: float, steps: int, fresh: bool = False) -> tuple[Loss, Terms]:
     r"""The loss of one model, nats per datum, and the same as named terms; Burgess et al. (2018).
 
     The absolute value is taken of the mean over the minibatch: the capacity is one of the code on average, and data
@@ -49,7 +53,7 @@ def objective(model: VAE, weight: float, capacity: float, steps: int, fresh: boo
         }
 
     def loss(params: Params, x: Tensor, noise: dict[str, Tensor], scalars: dict[str, Tensor]) -> Tensor:
-        return sum(terms(params, x, noise, scalars).values())
+        return reduce(torch.add, terms(params, x, noise, scalars).values())
 
     return loss, terms
 

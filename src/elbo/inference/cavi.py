@@ -97,7 +97,7 @@ def step(model: ConjugateMixture, x: Tensor, state: CaviState) -> CaviState:
     return CaviState(q, bound, state.iteration + 1)
 
 
-def sweep(model: ConjugateMixture, x: Tensor, q) -> tuple:
+def sweep(model: ConjugateMixture, x: Tensor, q: Any) -> tuple[Any, ...]:
     """What :func:`step` does, without its checks: the new ``q(theta)`` and the bound."""
     stats, entropy = local_step(model, x, q)
     q = model.posterior(stats)
@@ -105,7 +105,7 @@ def sweep(model: ConjugateMixture, x: Tensor, q) -> tuple:
     return q, bound
 
 
-def local_step(model: ConjugateMixture, x: Tensor, q) -> tuple[Statistics, Tensor]:
+def local_step(model: ConjugateMixture, x: Tensor, q: Any) -> tuple[Statistics, Tensor]:
     """Set every ``q(c_n)`` to its optimum given ``q(theta)``.
 
     Returns:
@@ -121,7 +121,7 @@ def local_step(model: ConjugateMixture, x: Tensor, q) -> tuple[Statistics, Tenso
     return accumulate(x, model.coefficients(q, centre), centre, _assign_softly)
 
 
-def elbo(model: ConjugateMixture, x: Tensor, q) -> Tensor:
+def elbo(model: ConjugateMixture, x: Tensor, q: Any) -> Tensor:
     r"""The evidence lower bound at ``q(theta)`` and the best assignments, all constants kept: ``(R,)`` total nats.
 
     .. math:: \mathrm{ELBO} = \sum_n \log \sum_k \exp E_q[\log p(x_n, c_n = k \mid \theta)] - KL(q(\theta) \| p(\theta))
@@ -177,7 +177,7 @@ def best(state: CaviState) -> CaviState:
     return CaviState(type(state.q)(*(part[winner] for part in state.q)), state.elbo[winner], state.iteration)
 
 
-def tidy(rows: list[dict], num_inits: int) -> pd.DataFrame:
+def tidy(rows: list[dict[str, Any]], num_inits: int) -> pd.DataFrame:
     """One row for every initialisation and record: values ``(R,)`` are spread over them, plain numbers repeated."""
     columns = {"init": list(range(num_inits)) * len(rows)}
     for name in rows[0] if rows else ():
@@ -192,13 +192,13 @@ def _assign_softly(logits: Tensor) -> tuple[Tensor, Tensor]:
     return resp, -(resp * log_resp).sum((-1, -2))  # responsibilities (..., K, chunk) and their entropy (...)
 
 
-def _fitted_log_likelihood(model: ConjugateMixture, q, stats: Statistics) -> Tensor:
+def _fitted_log_likelihood(model: ConjugateMixture, q: Any, stats: Statistics) -> Tensor:
     quadratic, linear, bias = model.coefficients(q, stats.centre)
     per_component = (quadratic * stats.quadratic + linear * stats.linear).sum(-1) + bias * stats.counts
     return per_component.sum(-1)
 
 
-def _broken(q) -> str:
+def _broken(q: Any) -> str:
     bad = [name for name, part in q._asdict().items() if not torch.isfinite(part).all()]
     return (
         f"the bound is not finite; broken: {', '.join(bad) or 'the expected log-likelihood'}. "

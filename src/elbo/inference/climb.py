@@ -36,6 +36,8 @@ __all__ = ["Climb", "climb"]
 
 Params = dict[str, Tensor]
 LogJoint = Callable[[Params, Tensor, Tensor], Tensor]
+LogPrior = Callable[[Params], Tensor]
+Record = Callable[[int, Params, float, float], list[dict[str, Any]]]
 GAIN = 0.5  # of the log step size on the acceptance of one minibatch
 JITTER = 0.1  # of the step size within a transition
 FIRST_STEP = 0.1
@@ -75,10 +77,10 @@ def climb(
     leapfrog_steps: int = 10,
     target_accept: float = 0.9,
     optimiser: Adagrad | Adam = Adagrad(),
-    log_prior: Callable[[Params], Tensor] | None = None,
-    record: Callable[[int, Params, float, float], list[dict[str, Any]]] | None = None,
+    log_prior: LogPrior | None = None,
+    record: Record | None = None,
     record_at: Sequence[int] = (),
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_seconds: float = 60.0,
     settings: Mapping[str, Any] | None = None,
 ) -> Climb:
@@ -113,11 +115,13 @@ def climb(
         FloatingPointError: the log joint of the data, or the prior, is not finite; names which, and when.
     """
     _check(acquisitions, batch_size, updates, transitions, leapfrog_steps, target_accept)
+    if isinstance(optimiser.learning_rate, tuple):
+        raise ValueError("one model has one learning rate, got several")
     count, batch_size = len(x), min(batch_size, len(x))
     stack = {name: param.detach()[None].clone().contiguous() for name, param in params.items()}  # of one
     now = {name: param[0] for name, param in stack.items()}  # views: what the optimiser writes is seen
     like = next(iter(stack.values()))
-    kind = {"dtype": like.dtype, "device": like.device}
+    kind: dict[str, Any] = {"dtype": like.dtype, "device": like.device}
     step = make_step(_loss(log_joint, log_prior, count), optimiser, fused=like.device.type == "cpu")
     state, rate = optimiser.init(stack), torch.full((1,), float(optimiser.learning_rate), **kind)
     codes = torch.randn(count, latent_dim, generator=generator, **kind)
@@ -154,24 +158,36 @@ def climb(
     return Climb({n: p.clone() for n, p in now.items()}, codes, records, *trace.cpu().unbind(1))
 
 
-def _check(acquisitions, batch_size, updates, transitions, leapfrog_steps, target_accept) -> None:
+def _check(
+    acquisitions: int, batch_size: int, updates: int, transitions: int, leapfrog_steps: int, target_accept: float
+) -> None:
     if min(acquisitions, batch_size, updates, transitions, leapfrog_steps) < 1:
         raise ValueError("acquisitions, batch_size, updates, transitions and leapfrog_steps must be at least 1")
     if not 0 < target_accept < 1:
         raise ValueError(f"target_accept must lie between 0 and 1, got {target_accept}; the paper takes 0.9")
 
 
-def _loss(log_joint: LogJoint, log_prior, count: int):
+def _loss(log_joint: LogJoint, log_prior: LogPrior | None, count: int) -> Callable[..., Tensor]:
     """Minus the mean log joint, minus the prior's share, nats per datum."""
 
-    def loss(params: Params, batch: dict[str, Tensor], noise, scalars) -> Tensor:
+    def loss(params: Params, batch: dict[str, Tensor], noise: dict[str, Tensor], scalars: dict[str, Tensor]) -> Tensor:
         value = log_joint(params, batch["x"], batch["z"]).mean()
         return -(value + log_prior(params) / count if log_prior else value)
 
     return loss
 
 
-def _draw(log_joint, params, x, z, step_size, leapfrog_steps, transitions, generator, number) -> tuple[Tensor, Tensor]:
+def _draw(
+    log_joint: LogJoint,
+    params: Params,
+    x: Tensor,
+    z: Tensor,
+    step_size: Tensor,
+    leapfrog_steps: int,
+    transitions: int,
+    generator: torch.Generator,
+    number: int,
+) -> tuple[Tensor, Tensor]:
     """The chains of a minibatch a few transitions on, and their mean acceptance probability."""
 
     def density(codes: Tensor) -> Tensor:
@@ -181,14 +197,23 @@ def _draw(log_joint, params, x, z, step_size, leapfrog_steps, transitions, gener
         chain = hmc.start(density, z)
     except ValueError:
         _stop("log-joint of data and codes", number)
-    accept = 0.0
+    accept = torch.zeros((), dtype=z.dtype, device=z.device)
     for _ in range(transitions):
         chain, info = hmc.step(density, chain, step_size, leapfrog_steps, generator, JITTER)
         accept = accept + info.accept_prob.mean() / transitions
     return chain.z, accept
 
 
-def _describe(params, x, optimiser, batch_size, updates, transitions, leapfrog_steps, target_accept) -> dict[str, Any]:
+def _describe(
+    params: Params,
+    x: Tensor,
+    optimiser: Adagrad | Adam,
+    batch_size: int,
+    updates: int,
+    transitions: int,
+    leapfrog_steps: int,
+    target_accept: float,
+) -> dict[str, Any]:
     """What decides the numbers of a run, as JSON: numbers, and fingerprints of start and data."""
     return {
         "optimiser": repr(optimiser),
@@ -202,7 +227,13 @@ def _describe(params, x, optimiser, batch_size, updates, transitions, leapfrog_s
     }
 
 
-def _resume(path, config, moving: dict[str, Tensor], trace: Tensor, generator) -> tuple[int, list[dict[str, Any]]]:
+def _resume(
+    path: str | os.PathLike[str] | None,
+    config: dict[str, Any],
+    moving: dict[str, Tensor],
+    trace: Tensor,
+    generator: torch.Generator,
+) -> tuple[int, list[dict[str, Any]]]:
     """Copy a checkpoint, where there is one, into the tensors of the run: where to go on, and the records so far."""
     if path is None or not os.path.exists(path):
         return 0, []

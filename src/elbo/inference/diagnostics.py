@@ -97,7 +97,7 @@ def rank_statistics(truth: Tensor, draws: Tensor) -> Tensor:
 
 
 def _apply(name: str, draws: Tensor, method: str) -> Tensor:
-    from arviz_stats.base import array_stats  # slow to import, and only needed where draws are judged
+    from arviz_stats.base.array import array_stats  # slow to import, and only needed where draws are judged
 
     if draws.ndim != 3 or draws.shape[1] < 4:
         raise ValueError(f"draws must be (chains, draws, dim) with at least 4 draws, got {tuple(draws.shape)}")
@@ -130,7 +130,7 @@ def pareto_shape(log_ratios: Tensor) -> Tensor:
     Raises:
         ValueError: fewer than 100 draws, or a ratio that is NaN or plus infinity.
     """
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     if log_ratios.shape[-1] < 100:
         raise ValueError(f"a tail cannot be fitted to {log_ratios.shape[-1]} draws; take a thousand or more")

@@ -333,7 +333,8 @@ def _proper_moments(natural: Sites) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _positive(matrix: Tensor) -> Tensor:
-    return torch.linalg.cholesky_ex(matrix).info == 0
+    positive: Tensor = torch.linalg.cholesky_ex(matrix).info == 0
+    return positive
 
 
 def _log_partition(natural: Sites) -> Tensor:

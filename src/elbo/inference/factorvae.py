@@ -10,6 +10,7 @@ The estimate is only as good as the discriminator, and lags behind a code that s
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ from elbo.inference.stack import Trained
 from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
 from elbo.training import Noise, keyed_generator
+from elbo.training.diagnosis import Terms
+from elbo.training.step import Loss
 
 __all__ = ["discriminator", "discriminator_loss", "fit", "log_ratio", "objective", "shuffle_latents"]
 
@@ -67,7 +70,7 @@ def discriminator_loss(params: Params, z: Tensor, shuffled: Tensor) -> Tensor:
     return 0.5 * (softplus(-log_ratio(params, z)).mean() + softplus(log_ratio(params, shuffled)).mean())
 
 
-def objective(model: VAE, weight: float, fresh: bool = False):
+def objective(model: VAE, weight: float, fresh: bool = False) -> tuple[Loss, Terms]:
     r"""The loss of one model, nats per datum, and the same as named terms; algorithm 2 of Kim & Mnih (2018).
 
     .. math:: -\frac1M \sum_i \Big[\log p_\theta(x_i|z_i) - \beta \big(KL(q_\phi(z|x_i) \,\|\, N(0, I))
@@ -100,7 +103,7 @@ def objective(model: VAE, weight: float, fresh: bool = False):
         }
 
     def loss(params: Params, x: Tensor, noise: dict[str, Tensor], scalars: dict[str, Tensor]) -> Tensor:
-        return sum(terms(params, x, noise, scalars).values())
+        return reduce(torch.add, terms(params, x, noise, scalars).values())
 
     return loss, terms
 

@@ -11,6 +11,7 @@ Both change what training maximises and not the bound that is reported:
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from elbo.inference.stack import Trained
 from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
 from elbo.training import Noise
+from elbo.training.diagnosis import Terms
+from elbo.training.step import Loss
 
 __all__ = ["fit", "latent_kl", "objective"]
 
@@ -28,10 +31,10 @@ __all__ = ["fit", "latent_kl", "objective"]
 def latent_kl(mean: Tensor, log_var: Tensor) -> Tensor:
     r"""The divergence of each latent from its prior, :math:`\frac12(\mu^2 + \sigma^2 - 1 - \log \sigma^2)`, in the
     shape of ``mean`` and ``log_var``, nats."""
-    return 0.5 * (mean.square() + torch.expm1(log_var) - log_var)
+    return 0.5 * (torch.expm1(log_var) - log_var + mean.square())
 
 
-def objective(model: VAE, free: float, steps: int, fresh: bool = False):
+def objective(model: VAE, free: float, steps: int, fresh: bool = False) -> tuple[Loss, Terms]:
     r"""The loss of one model, nats per datum, and the same as named terms; Kingma et al. (2016), with each latent a
     group of its own.
 
@@ -55,7 +58,7 @@ def objective(model: VAE, free: float, steps: int, fresh: bool = False):
         }
 
     def loss(params: Params, x: Tensor, noise: dict[str, Tensor], scalars: dict[str, Tensor]) -> Tensor:
-        return sum(terms(params, x, noise, scalars).values())
+        return reduce(torch.add, terms(params, x, noise, scalars).values())
 
     return loss, terms
 

@@ -13,7 +13,9 @@ one.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import torch
@@ -26,6 +28,8 @@ from elbo.inference.stack import Trained
 from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
 from elbo.training import Noise, keyed_generator
+from elbo.training.diagnosis import Terms
+from elbo.training.step import Loss
 
 __all__ = [
     "expected_bound",
@@ -79,7 +83,7 @@ def weights(params: Params, zeta: Tensor) -> Params:
 def weights_kl(params: Params) -> Tensor:
     r""":math:`KL(q(\theta) \,\|\, N(0, I))` of one model in closed form, ``()`` nats, all weights together."""
     pairs = [(params[name.removeprefix(SPREAD)], params[name]) for name in params if name.startswith(SPREAD)]
-    return sum(standard_gaussian_kl(mean.flatten(), log_var.flatten()) for mean, log_var in pairs)
+    return reduce(torch.add, [standard_gaussian_kl(mean.flatten(), log_var.flatten()) for mean, log_var in pairs])
 
 
 def full_bound(model: VAE, params: Params, x: Tensor, eps: Tensor, zeta: Tensor, count: int) -> Tensor:
@@ -104,7 +108,7 @@ def full_bound(model: VAE, params: Params, x: Tensor, eps: Tensor, zeta: Tensor,
     return minibatch_bound(bounds.flatten(), count) - weights_kl(params)
 
 
-def objective(model: VAE, count: int, fresh: bool = False):
+def objective(model: VAE, count: int, fresh: bool = False) -> tuple[Loss, Terms]:
     """The loss of one model, minus :func:`full_bound` a datum, and the same as named terms.
 
     Noise: ``eps`` ``(batch, latent_dim)``, ``zeta`` ``(weights_size,)``, ``uniform`` where ``fresh``.
@@ -121,7 +125,7 @@ def objective(model: VAE, count: int, fresh: bool = False):
         drawn = weights(params, noise["zeta"])
         mean, log_var = model.encode(params, x)
         return {
-            "weights": sum(param.sum() for param in drawn.values()),
+            "weights": reduce(torch.add, [param.sum() for param in drawn.values()]),
             "log-likelihood": model.log_likelihood(drawn, x, reparameterise(mean, log_var, noise["eps"])).mean(),
             "KL divergence": standard_gaussian_kl(mean, log_var).mean(),
             "KL divergence of the weights": weights_kl(params),
@@ -136,7 +140,7 @@ def expected_bound(model: VAE, params: Params, x: Tensor, generator: torch.Gener
     Unbiased for :math:`E_{q(\theta)}` of the bound, which is below :math:`\log E_{q(\theta)}\, p_\theta(x)`. Its error
     is shared by the data, as the draws of the weights are. No gradients.
     """
-    total = 0.0
+    total = torch.zeros(len(x), dtype=x.dtype, device=x.device)
     with torch.no_grad():
         for drawn in _draws(params, draws, generator):
             eps = torch.randn(len(x), model.latent_dim, generator=generator, dtype=x.dtype, device=x.device)
@@ -209,7 +213,7 @@ def _measure(model: VAE, params: Params, images: Tensor) -> dict[str, float]:
     return {"expected_bound": float(found), "weights_kl": float(weights_kl(params))}
 
 
-def _draws(params: Params, draws: int, generator: torch.Generator):
+def _draws(params: Params, draws: int, generator: torch.Generator) -> Iterator[Params]:
     """Parameters of ``draws`` models from q(theta)."""
     like = next(iter(params.values()))
     for _ in range(draws):

@@ -51,7 +51,7 @@ def init(
     return begin(model, cavi.init(model, x, generator, num_chains, how).q, generator)
 
 
-def begin(model: ConjugateMixture, q, generator: Generator) -> GibbsState:
+def begin(model: ConjugateMixture, q: Any, generator: Generator) -> GibbsState:
     """Start one chain for every leading index of ``q``, at a draw from it."""
     params = model.draw(q, generator)
     empty = torch.empty(len(params.mean), 0, dtype=torch.int16, device=params.mean.device)
@@ -74,7 +74,7 @@ def step(model: ConjugateMixture, x: Tensor, state: GibbsState, generator: Gener
     return GibbsState(params, conditional, assignments, state.iteration + 1)
 
 
-def sweep(model: ConjugateMixture, x: Tensor, params: Parameters, generator: Generator) -> tuple:
+def sweep(model: ConjugateMixture, x: Tensor, params: Parameters, generator: Generator) -> tuple[Any, ...]:
     """What :func:`step` does, without its checks: new parameters, their conditional, and the assignments."""
     stats, assignments = assign(x, params, generator)
     conditional = model.posterior(stats)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -73,7 +73,7 @@ class StepSize(NamedTuple):
     log_average: Tensor
     error: Tensor
     shrink: Tensor
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple has a method of this name
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ def _evaluate(log_prob: LogProb, z: Tensor) -> Chain:
 
 def _noise(z: Tensor, generator: Generators) -> tuple[Tensor, Tensor]:
     """Momenta ``(chains, dim)`` and two uniforms a chain ``(chains, 2)``."""
-    kind = {"dtype": z.dtype, "device": z.device}
+    kind: dict[str, Any] = {"dtype": z.dtype, "device": z.device}
     if isinstance(generator, torch.Generator):
         return torch.randn(z.shape, generator=generator, **kind), torch.rand(len(z), 2, generator=generator, **kind)
     if len(generator) != len(z):

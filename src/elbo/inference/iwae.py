@@ -10,6 +10,7 @@ everything but the loss with :mod:`elbo.inference.aevb`.
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from elbo.inference.sgvb import binarise, log_weight_prior, minibatch_bound, rep
 from elbo.inference.stack import Trained
 from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
+from elbo.training.diagnosis import Terms
+from elbo.training.step import Loss
 
 __all__ = ["fit", "iwae", "iwae_bound", "log_weights", "objective"]
 
@@ -59,7 +62,7 @@ def iwae_bound(model: VAE, params: Params, x: Tensor, eps: Tensor, active: Tenso
     return torch.logsumexp(log_weights(model, params, x, eps, active), 0) - math.log(len(eps))
 
 
-def objective(model: VAE, count: int, weight_prior: bool = True, fresh: bool = False):
+def objective(model: VAE, count: int, weight_prior: bool = True, fresh: bool = False) -> tuple[Loss, Terms]:
     """The loss of one model, nats per datum, and the same as named terms.
 
     Noise: ``eps`` ``(k, batch, latent_dim)``, ``uniform`` ``(batch, data_dim)`` where ``fresh``; scalar: ``active``.
@@ -73,7 +76,7 @@ def objective(model: VAE, count: int, weight_prior: bool = True, fresh: bool = F
         return named | ({"log-prior of the weights": log_weight_prior(params)} if weight_prior else {})
 
     def loss(params: Params, x: Tensor, noise: dict[str, Tensor], scalars: dict[str, Tensor]) -> Tensor:
-        return -sum(terms(params, x, noise, scalars).values()) / count
+        return -reduce(torch.add, terms(params, x, noise, scalars).values()) / count
 
     return loss, terms
 

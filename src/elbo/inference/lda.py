@@ -30,7 +30,7 @@ class Lda:
     document: float = 0.1
     word: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.num_topics < 1 or not self.document > 0 or not self.word > 0:
             raise ValueError(f"num_topics must be at least 1 and both priors positive, got {self}")
 

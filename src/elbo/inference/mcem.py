@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from elbo.inference import stack
-from elbo.inference.climb import climb
+from elbo.inference.climb import Record, climb
 from elbo.inference.names import former_name
 from elbo.inference.sgvb import log_weight_prior
 from elbo.inference.stack import Trained
@@ -137,7 +137,7 @@ def fit(
 mcem = former_name(fit, "mcem")
 
 
-def _recorder(model: VAE, start: Params, seed: int, splits: dict[str, Tensor], estimate: Estimate, per: int):
+def _recorder(model: VAE, start: Params, seed: int, splits: dict[str, Tensor], estimate: Estimate, per: int) -> Record:
     """What :func:`climb` calls to record: one row a split."""
 
     def record(number: int, params: Params, acceptance: float, step_size: float) -> list[dict[str, Any]]:

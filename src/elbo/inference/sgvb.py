@@ -7,6 +7,8 @@ N(0, I).
 
 from __future__ import annotations
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 
@@ -97,7 +99,7 @@ def log_weight_prior(params: Params) -> Tensor:
     Kingma & Welling (2013) maximise the bound plus this prior on the generative parameters (maximum a posteriori).
     """
     decoder = [param.flatten() for name, param in params.items() if name.startswith("decoder.")]
-    return sum(standard_gaussian_log_prob(param) for param in decoder)
+    return reduce(torch.add, map(standard_gaussian_log_prob, decoder))
 
 
 def binarise(images: Tensor, uniform: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -114,7 +114,7 @@ def members(**columns: Sequence[Any]) -> list[tuple[Any, ...]]:
     return [tuple(column) * count if len(column) == 1 else tuple(column) for column in columns.values()]
 
 
-def start(model: VAE, stack: Sequence[tuple], scale: float | str, like: Tensor) -> Params:
+def start(model: VAE, stack: Sequence[tuple[Any, ...]], scale: float | Literal["glorot"], like: Tensor) -> Params:
     """Starting values, every member drawn at its own size from its own seed, padded to the size of ``model``.
 
     Args:
@@ -151,7 +151,7 @@ def splits(
 def evaluate(
     model: VAE,
     params: Params,
-    stack: Sequence[tuple],
+    stack: Sequence[tuple[Any, ...]],
     on: Mapping[str, Tensor],
     measure: Measure | None = None,
 ) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ class Schedule:
     delay: float = 1.0
     forgetting: float = 0.7
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.delay >= 1:
             raise ValueError(f"delay must be at least 1, so that no step is longer than 1; got {self.delay}")
         if not 0.5 < self.forgetting <= 1:
@@ -54,7 +54,7 @@ class Schedule:
 
     def __call__(self, iteration: int) -> float:
         """Step size of step ``iteration`` = 0, 1, ..."""
-        return (iteration + self.delay) ** -self.forgetting
+        return float((iteration + self.delay) ** -self.forgetting)
 
 
 class SviState(NamedTuple):
@@ -102,7 +102,7 @@ def step(model: ConjugateMixture, batch: Tensor, state: SviState, num_data: int,
     return SviState(q, state.iteration + 1)
 
 
-def noisy_elbo(model: ConjugateMixture, batch: Tensor, q, num_data: int) -> tuple[Tensor, Tensor]:
+def noisy_elbo(model: ConjugateMixture, batch: Tensor, q: Any, num_data: int) -> tuple[Tensor, Tensor]:
     """Unbiased estimate of the full bound (best assignments) from a minibatch, and its standard error: ``(R,)`` total
     nats each.
     """

@@ -191,13 +191,13 @@ def plan(model: VAE, data: Any, how: How) -> Plan:
         ValueError: arguments that do not fit together.
         RuntimeError: ``device="cuda"`` where there is none.
     """
-    device = resolve_device(how.device)
+    device, rate = resolve_device(how.device), how.learning_rate
     images, fresh = stack.images(data, how.binarisation, model, device)
     seeds, latent_dims, betas, rates = stack.members(
         seeds=how.seeds,
         latent_dims=how.latent_dims or [model.latent_dim],
         beta=[how.beta] if isinstance(how.beta, (int, float)) else how.beta,
-        learning_rate=[how.learning_rate] if _is_one(how.learning_rate) else how.learning_rate,
+        learning_rate=[rate] if rate is None or isinstance(rate, (int, float)) else rate,
     )
     widest = replace(model, latent_dim=max(latent_dims))
     splits = stack.splits(how.evaluate_on or {}, how.binarisation, fresh, widest, device)
@@ -220,7 +220,9 @@ def train(model: VAE, data: Any, build: Callable[[Plan], Objective], how: How) -
         FloatingPointError: the loss of a member is not finite; names the member, the step and the term.
     """
     planned = plan(model, data, how)
-    objective = build(planned)
+    objective, rate = build(planned), how.learning_rate
+    if rate is not None and not isinstance(rate, (int, float)):
+        rate = [each for each in planned.rates if each is not None]
     evaluations = how.evaluations(how.batch_size) if planned.splits else set()
     snapshots = {math.ceil(at / how.batch_size) for at in how.snapshot_at} if how.snapshot else set()
 
@@ -228,7 +230,7 @@ def train(model: VAE, data: Any, build: Callable[[Plan], Objective], how: How) -
         rows = []
         if now.steps in evaluations:
             rows += stack.evaluate(planned.model, now.params, planned.members, planned.splits, how.measure)
-        if now.steps in snapshots:
+        if how.snapshot and now.steps in snapshots:
             params = {name: param.clone() for name, param in now.params.items()}
             rows += _rows(how.snapshot(planned.trained(params, now.records, now.losses, now.compiled)))
         return [{"samples": now.steps * how.batch_size} | row for row in rows]
@@ -242,7 +244,7 @@ def train(model: VAE, data: Any, build: Callable[[Plan], Objective], how: How) -
         batch_size=how.batch_size,
         noise=objective.noise,
         scalars={"beta": torch.tensor(planned.betas, dtype=torch.float64)} | objective.scalars,
-        optimiser=make_optimiser(how.optimiser, how.learning_rate if _is_one(how.learning_rate) else planned.rates),
+        optimiser=make_optimiser(how.optimiser, rate),
         block=how.block,
         terms=objective.terms,
         record=record,
@@ -293,10 +295,6 @@ def algorithm(
 def _parameter(item: Any, defaults: Mapping[str, Any]) -> inspect.Parameter:
     default = defaults.get(item.name, inspect.Parameter.empty if item.default is MISSING else item.default)
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=item.type)
-
-
-def _is_one(learning_rate: float | Sequence[float] | None) -> bool:
-    return learning_rate is None or isinstance(learning_rate, (int, float))
 
 
 def _rows(told: Any) -> list[dict[str, Any]]:

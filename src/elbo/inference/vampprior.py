@@ -10,6 +10,7 @@ smaller than ``N`` keeps it from remembering the data.
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Any
 
 import torch
@@ -22,6 +23,8 @@ from elbo.inference.stack import Trained
 from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
 from elbo.training import keyed_generator
+from elbo.training.diagnosis import Terms
+from elbo.training.step import Loss
 
 __all__ = ["PSEUDO_INPUTS", "bound", "fit", "log_vamp_prior", "objective", "pseudo_inputs", "vampprior"]
 
@@ -67,7 +70,7 @@ def bound(model: VAE, params: Params, x: Tensor, eps: Tensor) -> Tensor:
     return model.log_likelihood(params, x, z) + log_ratio
 
 
-def objective(model: VAE, count: int, fresh: bool = False):
+def objective(model: VAE, count: int, fresh: bool = False) -> tuple[Loss, Terms]:
     """The loss of one model, nats per datum, and the same as named terms. Noise: ``eps`` ``(batch, latent_dim)``,
     ``uniform`` ``(batch, data_dim)`` where ``fresh``."""
 
@@ -77,7 +80,7 @@ def objective(model: VAE, count: int, fresh: bool = False):
         return {"bound under the learned prior": minibatch_bound(bound(model, params, x, noise["eps"]), count)}
 
     def loss(params: Params, x: Tensor, noise: dict[str, Tensor], scalars: dict[str, Tensor]) -> Tensor:
-        return -sum(terms(params, x, noise, scalars).values()) / count
+        return -reduce(torch.add, terms(params, x, noise, scalars).values()) / count
 
     return loss, terms
 

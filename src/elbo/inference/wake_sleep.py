@@ -13,8 +13,10 @@ the two phases together follow no single objective.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import reduce
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from elbo.densities import LOG_2PI, gaussian_log_prob
@@ -24,6 +26,8 @@ from elbo.inference.stack import Trained
 from elbo.inference.train import How, Objective, Plan, algorithm, train
 from elbo.models.vae import VAE, Params
 from elbo.training import Noise
+from elbo.training.diagnosis import Terms
+from elbo.training.step import Loss
 
 __all__ = ["dream", "fit", "objective", "sleep", "wake", "wake_sleep"]
 
@@ -55,7 +59,8 @@ def dream(model: VAE, params: Params, codes: Tensor, pixels: Tensor) -> Tensor:
     """
     if model.likelihood == "bernoulli":
         return binarise(model.decode_mean(params, codes), pixels).detach()
-    return reparameterise(*model.decode(params, codes), pixels).detach()
+    mean, log_var = model.decode(params, codes)
+    return reparameterise(mean, log_var, pixels).detach()
 
 
 def sleep(model: VAE, params: Params, codes: Tensor, pixels: Tensor, active: Tensor | float = 1.0) -> Tensor:
@@ -72,7 +77,7 @@ def sleep(model: VAE, params: Params, codes: Tensor, pixels: Tensor, active: Ten
     return gaussian_log_prob(codes, active * mean, active * log_var)  # padding: a constant, without a gradient
 
 
-def objective(model: VAE, count: int, weight_prior: bool = True, fresh: bool = False):
+def objective(model: VAE, count: int, weight_prior: bool = True, fresh: bool = False) -> tuple[Loss, Terms]:
     """The loss of one model, nats per datum: minus wake, minus sleep, minus prior; and the same as named terms.
 
     Its value mixes two criteria and says little; its gradient is what trains. Noise: ``eps`` and ``codes``
@@ -91,7 +96,7 @@ def objective(model: VAE, count: int, weight_prior: bool = True, fresh: bool = F
         return named | ({"log-prior of the weights": log_weight_prior(params)} if weight_prior else {})
 
     def loss(params: Params, x: Tensor, noise: dict[str, Tensor], scalars: dict[str, Tensor]) -> Tensor:
-        return -sum(terms(params, x, noise, scalars).values()) / count
+        return -reduce(torch.add, terms(params, x, noise, scalars).values()) / count
 
     return loss, terms
 
@@ -108,7 +113,7 @@ def fit(model: VAE, data: Any, how: How, *, weight_prior: bool = True) -> Traine
 
     def build(plan: Plan) -> Objective:
         loss, terms = objective(plan.model, plan.count, weight_prior, plan.fresh)
-        kind = "uniform" if plan.model.likelihood == "bernoulli" else "normal"
+        kind: Literal["uniform", "normal"] = "uniform" if plan.model.likelihood == "bernoulli" else "normal"
         dreams = {
             "codes": Noise("normal", (how.batch_size, plan.model.latent_dim), plan.latent_dims),
             "pixels": Noise(kind, (how.batch_size, plan.model.data_dim)),

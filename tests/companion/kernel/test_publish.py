@@ -168,7 +168,7 @@ def test_at_most_six_panels():
 
 def test_source_is_the_installed_text_without_its_docstring():
     code, place = excerpt.text(drawn._guide)
-    assert code.startswith("def _guide(artists)") and place.startswith("src/elbo/companion/kernel/drawn.py, lines ")
+    assert code.startswith("def _guide(artists: ") and place.startswith("src/elbo/companion/kernel/drawn.py, lines ")
     code, _ = excerpt.text(drawn.mismatch)
     assert '"""' not in code and "known = _numbers(data)" in code
     assert '"""' in excerpt.text(drawn.mismatch, docstring=True)[0]

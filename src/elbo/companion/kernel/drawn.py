@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.container import BarContainer, ErrorbarContainer
@@ -37,15 +38,15 @@ def mismatch(figure: Figure, data: pd.DataFrame) -> str | None:
 
 
 def _drawn(axes: Axes) -> Iterator[tuple[str, np.ndarray]]:
-    skip = set()
+    skip: set[int] = set()
     for container in axes.containers:
         if isinstance(container, ErrorbarContainer):
             skip.update(map(id, container.lines[1]))
         elif isinstance(container, BarContainer) and container.datavalues is not None and not _guide(container.patches):
-            yield f"bar {container.get_label()!r}", container.datavalues
+            yield f"bar {container.get_label()!r}", np.asarray(container.datavalues)
     for line in axes.lines:
         if id(line) not in skip and not _guide([line]) and line.get_transform() == axes.transData:
-            yield f"line {line.get_label()!r}", line.get_ydata(orig=False)
+            yield f"line {line.get_label()!r}", np.asarray(line.get_ydata(orig=False))
     for points in axes.collections:
         if (
             isinstance(points, PathCollection)
@@ -58,7 +59,7 @@ def _drawn(axes: Axes) -> Iterator[tuple[str, np.ndarray]]:
             yield "image", np.ma.filled(np.ma.masked_invalid(np.asarray(image.get_array(), float)), np.nan)
 
 
-def _guide(artists) -> bool:
+def _guide(artists: Iterable[Artist]) -> bool:
     return all("guide" in (artist.get_gid() or "") for artist in artists)
 
 
@@ -71,8 +72,10 @@ def _numbers(data: pd.DataFrame) -> np.ndarray:
 def _distance(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     right = np.clip(np.searchsorted(known, values), 0, len(known) - 1)
     left = np.clip(right - 1, 0, len(known) - 1)
-    return np.minimum(np.abs(values - known[left]), np.abs(values - known[right]))
+    nearest: np.ndarray = np.minimum(np.abs(values - known[left]), np.abs(values - known[right]))
+    return nearest
 
 
 def _tolerance(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    return 1e-6 * np.abs(values) + 1e-9 * np.abs(known).max()
+    allowed: np.ndarray = 1e-6 * np.abs(values) + 1e-9 * np.abs(known).max()
+    return allowed

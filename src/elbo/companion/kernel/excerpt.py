@@ -7,13 +7,14 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from elbo.companion.project.settings import PACKAGE
 
 __all__ = ["source", "text"]
 
 
-def source(*functions: Callable, docstring: bool = False) -> None:
+def source(*functions: Callable[..., Any], docstring: bool = False) -> None:
     """Display the source of functions, highlighted, with the file and the lines where they stand.
 
     Args:
@@ -28,13 +29,14 @@ def source(*functions: Callable, docstring: bool = False) -> None:
     display({"text/markdown": "\n\n".join(fences), "text/plain": plain}, raw=True)
 
 
-def text(function: Callable, *, docstring: bool = False) -> tuple[str, str]:
+def text(function: Callable[..., Any], *, docstring: bool = False) -> tuple[str, str]:
     """``(source code, place)``, the place as ``src/elbo/....py, lines 10 to 19``."""
-    lines, first = inspect.getsourcelines(inspect.unwrap(function))
+    function = inspect.unwrap(function)
+    lines, first = inspect.getsourcelines(function)
     code = textwrap.dedent("".join(lines)).rstrip()
     if not docstring:
         code = _without_docstring(code)
-    path = Path(inspect.getsourcefile(inspect.unwrap(function)))
+    path = Path(inspect.getsourcefile(function) or inspect.getfile(function))
     base = PACKAGE.parent
     shown = f"src/{path.relative_to(base).as_posix()}" if path.is_relative_to(base) else path.name
     return code, f"{shown}, lines {first} to {first + len(lines) - 1}"
@@ -42,7 +44,7 @@ def text(function: Callable, *, docstring: bool = False) -> tuple[str, str]:
 
 def _without_docstring(code: str) -> str:
     node = ast.parse(code).body[0]
-    if ast.get_docstring(node) is None:
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or ast.get_docstring(node) is None:
         return code
     string = node.body[0]
     lines = code.splitlines()

@@ -29,7 +29,9 @@ def boxes(fig: Figure, pad: float = 0.05) -> list[Box]:
     whole = fig.get_tightbbox(renderer).padded(pad)
 
     def box_of(axes: Axes) -> Box:
-        inches = axes.get_tightbbox(renderer).transformed(fig.dpi_scale_trans.inverted()).padded(pad / 2)
+        tight = axes.get_tightbbox(renderer)
+        assert tight is not None, "only axes that are seen have a box here"
+        inches = tight.transformed(fig.dpi_scale_trans.inverted()).padded(pad / 2)
         left, right = ((x - whole.x0) / whole.width for x in (inches.x0, inches.x1))
         top, bottom = ((whole.y1 - y) / whole.height for y in (inches.y1, inches.y0))
         return max(left, 0.0), max(top, 0.0), min(right, 1.0), min(bottom, 1.0)
@@ -40,7 +42,10 @@ def boxes(fig: Figure, pad: float = 0.05) -> list[Box]:
             bar = getattr(axes, "_colorbar", None)  # matplotlib keeps a bar's own object there, and no public way to it
             of = bar.mappable.axes if bar is not None else None
             found = _joined(found, box_of(axes) if of is None else _union(box_of(axes), box_of(of)))
-    rounded = [tuple(round(float(side), 4) for side in box) for box in found]
+    rounded: list[Box] = [
+        (round(float(left), 4), round(float(top), 4), round(float(right), 4), round(float(bottom), 4))
+        for left, top, right, bottom in found
+    ]
     return sorted(rounded, key=lambda box: (round(box[1], 1), box[0])) if 2 <= len(found) <= MOST else []
 
 

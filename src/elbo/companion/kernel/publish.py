@@ -9,6 +9,8 @@ import inspect
 import io
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -26,7 +28,6 @@ __all__ = ["FigureError", "bundle", "figure"]
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 _MAKERS = ("elbo.experiments.", "elbo.figures.")
-_SALT = {"svg.hashsalt": "carving-the-elbo"}
 
 
 class FigureError(ValueError):
@@ -78,7 +79,7 @@ def bundle(
     session: Session,
     source: tuple[str, ...] = (),
     cell: str = "",
-) -> dict:
+) -> dict[str, Any]:
     """The figure as one JSON object: its texts, its record and its files (SVG, CSV, JSON as text; PDF, PNG in base64).
 
     ``source`` says where the functions stand that made the figure, ``("src/elbo/figures/....py#L10-L20", ...)``, and
@@ -147,7 +148,7 @@ def _check(fig: Figure, id: str, caption: str, alt: str, data: pd.DataFrame, ses
         raise FigureError(f"figure {id}: {problem}")
 
 
-def _identity(environment: dict, source: tuple[str, ...], cell: str) -> dict:
+def _identity(environment: dict[str, Any], source: tuple[str, ...], cell: str) -> dict[str, Any]:
     """Identifiers of the checkout and the lines; functions count where the package is the one of that checkout."""
     folder = checkout()
     functions = source if (home() or packaged()) == folder else ()
@@ -196,7 +197,7 @@ def _not_tidy(data: pd.DataFrame) -> str | None:
     return None
 
 
-def _cell() -> tuple:
+def _cell() -> tuple[Any, ...]:
     """Which execution of which cell this is: ``(execution count, source)``."""
     try:
         from IPython import get_ipython
@@ -227,28 +228,28 @@ def _called() -> tuple[str, ...]:
     return tuple(dict.fromkeys(_lines(function) for function in own))
 
 
-def _resolved(node: ast.expr, names: dict):
+def _resolved(node: ast.expr, names: dict[str, Any]) -> Any:
     """The object that ``a.b.c`` names, ``None`` for any other expression."""
     if isinstance(node, ast.Name):
         return names.get(node.id)
     return getattr(_resolved(node.value, names), node.attr, None) if isinstance(node, ast.Attribute) else None
 
 
-def _lines(function) -> str:
+def _lines(function: Callable[..., Any]) -> str:
     _, place = excerpt.text(function, docstring=True)
     file, _, lines = place.partition(", lines ")
     first, _, last = lines.partition(" to ")
     return f"{file}#L{first}-L{last}"
 
 
-def _again(before: tuple, now: tuple) -> bool:
+def _again(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
     """Whether ``now`` is a later execution of the same cell, which a reader at the keyboard may well ask for."""
     return None not in (before[0], now[0]) and before[0] != now[0] and before[1] == now[1]
 
 
-def _save(fig: Figure, format: str, metadata: dict) -> bytes:
+def _save(fig: Figure, format: str, metadata: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    with mpl.rc_context(_SALT):
+    with mpl.rc_context({"svg.hashsalt": "carving-the-elbo"}):
         fig.savefig(buffer, format=format, metadata=metadata, bbox_inches="tight", pad_inches=0.05)
     return buffer.getvalue()
 

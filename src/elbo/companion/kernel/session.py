@@ -6,10 +6,14 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from elbo import ledger
 from elbo.companion.record.environment import environment
 from elbo.companion.record.handover import NO_DATA, sentinel
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionResult
 
 __all__ = ["Session", "begin", "checkpoint", "current", "end", "settled"]
 
@@ -31,10 +35,10 @@ class Session:
 
     chapter: str
     profile: str | None
-    parameters: dict
-    overrides: dict | None = None
-    settings: dict = field(default_factory=dict)
-    published: dict[str, tuple] = field(default_factory=dict)
+    parameters: dict[str, Any]
+    overrides: dict[str, Any] | None = None
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    published: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def command(self) -> str:
         """The command that runs this chapter with these parameters again."""
@@ -46,14 +50,14 @@ class Session:
             words += ["-p", name, _word(value)]
         return " ".join(words)
 
-    def environment(self) -> dict:
+    def environment(self) -> dict[str, Any]:
         return environment()
 
 
 _current: Session | None = None
 
 
-def begin(chapter: str, names: dict) -> None:
+def begin(chapter: str, names: dict[str, Any]) -> None:
     """Start a chapter; the cell right after the parameters calls ``companion.begin("<key>", globals())``.
 
     Args:
@@ -74,7 +78,7 @@ def begin(chapter: str, names: dict) -> None:
     _listen_for_missing_data()
 
 
-def settled(**values) -> None:
+def settled(**values: Any) -> None:
     """Record the values that the chapter has settled on where a parameter left the choice
     to it (an empty list, a zero).
 
@@ -140,19 +144,19 @@ def _listen_for_missing_data() -> None:
         shell.events.register("post_run_cell", _note_missing_data)
 
 
-def _note_missing_data(result) -> None:
+def _note_missing_data(result: ExecutionResult) -> None:
     from IPython.display import display
 
     if isinstance(result.error_in_exec, ledger.NoData):
         display({NO_DATA: {"message": str(result.error_in_exec)}}, raw=True)
 
 
-def _plain(value) -> bool:
+def _plain(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return all(_plain(item) for item in value)
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def _word(value) -> str:
+def _word(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return text if text and all(c.isalnum() or c in "._-+" for c in text) else "'" + text.replace("'", "'\\''") + "'"

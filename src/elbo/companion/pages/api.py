@@ -11,11 +11,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from typing import Any
+from typing import Any, cast
 
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
+from sphinx.domains.python import PythonDomain
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode, nested_parse_with_titles
@@ -61,7 +62,7 @@ class Reference(SphinxDirective):
         frame = nodes.section()
         frame.document = self.state.document
         nested_parse_with_titles(self.state, StringList(lines, source=self.get_location()), frame, self.content_offset)
-        return frame.children
+        return list(frame.children)
 
 
 def _configure(app: Sphinx, config: Any) -> None:
@@ -90,12 +91,16 @@ def _passed_on(app: Sphinx, env: BuildEnvironment, node: Any, contnode: nodes.El
         target = f"{found.__module__}.{found.__qualname__}"
     except (ImportError, AttributeError):
         return None
-    entry = env.get_domain("py").objects.get(target)
+    entry = _python(env).objects.get(target)
     return entry and make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, contnode, target)
 
 
+def _python(env: BuildEnvironment) -> PythonDomain:
+    return cast(PythonDomain, env.get_domain("py"))
+
+
 def _link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    known = app.env.get_domain("py").modules
+    known = _python(app.env).modules
     for node in doctree.findall(nodes.emphasis):
         match = _EXCERPT.fullmatch(node.astext())
         name = match[1].replace("/", ".").removesuffix(".__init__") if match else ""
@@ -107,11 +112,11 @@ def _link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def _quiet(app: Sphinx, env: BuildEnvironment) -> None:
     """Full text of these pages stays out of the search, which finds their objects by name nevertheless."""
-    for docname in {entry.docname for entry in env.get_domain("py").modules.values()}:
+    for docname in {entry.docname for entry in _python(env).modules.values()}:
         env.metadata[docname]["nosearch"] = True
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive, autodoc and napoleon behind it, and the links from excerpts."""
     app.setup_extension("sphinx.ext.autodoc")
     app.setup_extension("sphinx.ext.napoleon")

@@ -26,6 +26,7 @@ from elbo.companion.project.errors import BUILD, TERMINATED, CompanionError
 from elbo.companion.project.paths import Project, hold, replace_directory, staging
 from elbo.companion.project.signals import Terminated, ended_by_signals
 from elbo.companion.record import fingerprint
+from elbo.companion.record.environment import lock_digest
 from elbo.companion.run.plans import Plan
 from elbo.companion.run.progress import Display
 
@@ -55,7 +56,7 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
                 "source": fingerprint.directory_digest(source),
                 "package": fingerprint.package_digest(),
                 "reference": fingerprint.directory_digest(project.root / "data" / "reference"),
-                "lock": fingerprint.lock_digest(project.root),
+                "lock": lock_digest(project.root),
             }
             if not force and _stamp(stamp) == {**state, "html": _html_marker(project.html)}:
                 display.say("pages: up to date")
@@ -217,7 +218,8 @@ def _problems(log: Path, source: Path) -> list[str]:
 
 def _stamp(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return kept
     except (OSError, ValueError):
         return None
 

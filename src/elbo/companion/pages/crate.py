@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from rocrate.model.contextentity import ContextEntity
 from rocrate.model.file import File
@@ -48,8 +49,8 @@ def write(
     book: Book,
     *,
     pages: dict[str, str],
-    figures: dict[str, dict],
-    runs: dict[str, dict],
+    figures: dict[str, dict[str, Any]],
+    runs: dict[str, dict[str, Any]],
     notebooks: dict[str, list[str]],
     works: dict[str, Work] | None = None,
 ) -> Path:
@@ -146,7 +147,7 @@ def _software(crate: ROCrate, book: Book) -> ContextEntity:
     )
 
 
-def _figure(crate: ROCrate, site: Path, id: str, about: dict) -> list[File]:
+def _figure(crate: ROCrate, site: Path, id: str, about: dict[str, Any]) -> list[File]:
     """The files of a figure: SVG, PDF, PNG, table and record, the first of them the one that describes it."""
     page = {"@id": f"{about['docname']}.html"}
     shown = {"name": f"Figure {id}: {question(about['caption'])}", "description": about["alt"], "isPartOf": page}
@@ -173,8 +174,8 @@ def _run(
     crate: ROCrate,
     site: Path,
     chapter: str,
-    figures: dict[str, dict],
-    run: dict,
+    figures: dict[str, dict[str, Any]],
+    run: dict[str, Any],
     notebooks: list[str],
     results: list[File],
     software: ContextEntity,
@@ -210,7 +211,7 @@ def _run(
     return _entity(crate, f"#run-{chapter}", "CreateAction", **action)
 
 
-def _inputs(crate: ROCrate, chapter: str, record: dict) -> list[ContextEntity]:
+def _inputs(crate: ROCrate, chapter: str, record: dict[str, Any]) -> list[ContextEntity]:
     parameters = {**record["parameters"], **record.get("settings", {})}
     inputs = [
         _entity(crate, f"#{chapter}-{name}", "PropertyValue", name=name, value=json.dumps(value, ensure_ascii=False))
@@ -224,12 +225,12 @@ def _inputs(crate: ROCrate, chapter: str, record: dict) -> list[ContextEntity]:
     return inputs
 
 
-def _python(crate: ROCrate, about: dict) -> ContextEntity:
+def _python(crate: ROCrate, about: dict[str, Any]) -> ContextEntity:
     version, home = about.get("python", ""), "https://www.python.org/"
     return _entity(crate, f"{home}#{version}", "ComputerLanguage", name="Python", version=version, url=home)
 
 
-def _packages(crate: ROCrate, about: dict) -> list[ContextEntity]:
+def _packages(crate: ROCrate, about: dict[str, Any]) -> list[ContextEntity]:
     return [
         _entity(crate, f"{_HOMES[name]}#{version}", "SoftwareApplication", name=name, version=version, url=_HOMES[name])
         for name, version in about.get("packages", {}).items()
@@ -250,7 +251,7 @@ def _work(crate: ROCrate, work: Work) -> ContextEntity:
     return _entity(crate, work.address, "ScholarlyArticle", **{name: value for name, value in about.items() if value})
 
 
-def _entity(crate: ROCrate, id: str, type: str | list[str], /, **properties) -> ContextEntity:
+def _entity(crate: ROCrate, id: str, type: str | list[str], /, **properties: Any) -> ContextEntity:
     """A thing that is described but is no file of the site; one that is there already is returned as it is."""
     if known := crate.get(id):
         return known
@@ -259,7 +260,7 @@ def _entity(crate: ROCrate, id: str, type: str | list[str], /, **properties) -> 
     return entity
 
 
-def _file(crate: ROCrate, site: Path, path: str, type: str = "", /, **properties) -> File:
+def _file(crate: ROCrate, site: Path, path: str, type: str = "", /, **properties: Any) -> File:
     """A file of the site, with its kind, size and sha256. Its licence and authors are the site's."""
     file = crate.add(File(crate, site / path, path, properties={"@type": ["File", type]} if type else None))
     content = (site / path).read_bytes()
@@ -268,6 +269,6 @@ def _file(crate: ROCrate, site: Path, path: str, type: str = "", /, **properties
     return file
 
 
-def _set(entity, properties: dict) -> None:
+def _set(entity: ContextEntity | File, properties: dict[str, Any]) -> None:
     for name, value in properties.items():
         entity[name] = value[0] if isinstance(value, list) and len(value) == 1 else value

@@ -14,6 +14,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from elbo.companion.project.chapters import pages
 from elbo.companion.project.paths import Project
@@ -128,7 +129,8 @@ def _module(path: Path, name: str) -> list[Check]:
     if "mark.equation" not in text:
         return []
     lines, tree = text.splitlines(), ast.parse(text)
-    seen, found = set(), []
+    seen: set[int] = set()
+    found: list[Check] = []
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -137,19 +139,22 @@ def _module(path: Path, name: str) -> list[Check]:
         if given := tuple(dict.fromkeys(label for mark in marks for label in _labels_of(mark, name))):
             first = min(decorator.lineno for decorator in node.decorator_list)
             source = "\n".join(lines[first - 1 : node.end_lineno])
-            found.append(Check(given, node.name, name, first, node.end_lineno, source))
-    for mark in (node for node in ast.walk(tree) if _is_mark(node) and id(node) not in seen):
+            found.append(Check(given, node.name, name, first, node.end_lineno or first, source))
+    for mark in filter(_is_mark, ast.walk(tree)):
+        if id(mark) in seen:
+            continue
         raise ValueError(f"{name}, line {mark.lineno}: put @pytest.mark.equation(...) at the test function itself")
     return sorted(found, key=lambda check: check.first)
 
 
-def _is_mark(node: ast.AST) -> bool:
+def _is_mark(node: ast.AST) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "equation"
 
 
 def _labels_of(mark: ast.Call, name: str) -> list[str]:
-    values = [argument.value if isinstance(argument, ast.Constant) else None for argument in mark.args]
-    if not values or mark.keywords or not all(isinstance(value, str) for value in values):
+    given = [argument.value if isinstance(argument, ast.Constant) else None for argument in mark.args]
+    values = [value for value in given if isinstance(value, str)]
+    if not values or mark.keywords or len(values) < len(given):
         raise ValueError(
             f'{name}, line {mark.lineno}: say @pytest.mark.equation("eq-<chapter>-<slug>"), labels in quotes'
         )

@@ -6,6 +6,8 @@ nothing of the mathematics.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sphinx.application import Sphinx
 
 __all__ = ["PARTS", "setup"]
@@ -28,7 +30,7 @@ PARTS = (
 """In the order in which they are set up; where two listen to one event, the earlier is called first."""
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> dict[str, Any]:
     """Set up every one of :data:`PARTS`."""
     for part in PARTS:
         app.setup_extension(part)

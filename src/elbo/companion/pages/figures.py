@@ -14,6 +14,7 @@ import re
 import shutil
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
@@ -46,7 +47,7 @@ class FigureRenderer:
     mime_priority_overrides = [("*", MIME, 1)]
 
     @staticmethod
-    def handle_mime(renderer, data, inline: bool) -> list[nodes.Element] | None:
+    def handle_mime(renderer: Any, data: Any, inline: bool) -> list[nodes.Element] | None:
         if inline:
             return None
         env = renderer.renderer.sphinx_env
@@ -58,7 +59,7 @@ class FigureRenderer:
         return None
 
 
-def _figure(renderer, content: dict, env: BuildEnvironment, line: int | None) -> list[nodes.Element]:
+def _figure(renderer: Any, content: dict[str, Any], env: BuildEnvironment, line: int | None) -> list[nodes.Element]:
     id = content["id"]
     known = published(env)
     if id in known:
@@ -90,7 +91,7 @@ def _figure(renderer, content: dict, env: BuildEnvironment, line: int | None) ->
     return [figure]
 
 
-def _images(folder: Path, id: str, content: dict, place: Place, env: BuildEnvironment) -> list[nodes.Element]:
+def _images(folder: Path, id: str, content: dict[str, Any], place: Place, env: BuildEnvironment) -> list[nodes.Element]:
     """The drawing for the page, and the one that the dark theme shows; a browser fetches the one that is seen."""
     svg = for_screen(content["files"]["svg"])
     for theme, drawing in {"screen": svg, "dark": darkened(svg)}.items():
@@ -121,11 +122,10 @@ def caption_nodes(text: str) -> list[nodes.Node]:
     return found
 
 
-def published(env: BuildEnvironment) -> dict[str, dict]:
+def published(env: BuildEnvironment) -> dict[str, dict[str, Any]]:
     """The figures of the book so far: by id, ``docname``, ``caption``, ``alt`` and ``record``."""
-    if not hasattr(env, "elbo_figures"):
-        env.elbo_figures = {}
-    return env.elbo_figures
+    kept: dict[str, dict[str, Any]] = env.__dict__.setdefault("elbo_figures", {})
+    return kept
 
 
 def book_of(env: BuildEnvironment) -> citation.Book | None:
@@ -146,7 +146,7 @@ def works_of(env: BuildEnvironment) -> dict[str, works.Work]:
     return works.read(Path(env.srcdir) / "book" / "references.bib")
 
 
-def run_of(env: BuildEnvironment, chapter: str) -> dict:
+def run_of(env: BuildEnvironment, chapter: str) -> dict[str, Any]:
     """What is known of the run of a chapter beside its figures' records; ``elbo build`` lays it beside the pages."""
     return run_facts(Path(env.srcdir) / "runs" / chapter / "run.json")
 
@@ -166,7 +166,7 @@ def executed(env: BuildEnvironment, docname: str) -> dict[str, Path]:
     return {name: path for name, path in found.items() if path}
 
 
-def _place(env: BuildEnvironment, record: dict) -> Place:
+def _place(env: BuildEnvironment, record: dict[str, Any]) -> Place:
     key = env.docname.rsplit("/", 1)[-1]
     files = executed(env, env.docname)
     source = files.get(f"notebooks/{key}.md")
@@ -233,7 +233,7 @@ def _write_citations(env: BuildEnvironment, book: citation.Book, folder: Path) -
             )
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> dict[str, Any]:
     """Register the bookkeeping of figures; the renderer itself is found by its entry point."""
     app.connect("env-purge-doc", _purge)
     app.connect("env-merge-info", _merge)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zipfile
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from PIL import Image
@@ -49,12 +50,11 @@ class Gallery(SphinxDirective):
 
 
 def _galleries(env: BuildEnvironment) -> dict[str, list[str]]:
-    if not hasattr(env, "elbo_galleries"):
-        env.elbo_galleries = {}
-    return env.elbo_galleries
+    kept: dict[str, list[str]] = env.__dict__.setdefault("elbo_galleries", {})
+    return kept
 
 
-def _of(env: BuildEnvironment, chapter: str) -> dict[str, dict]:
+def _of(env: BuildEnvironment, chapter: str) -> dict[str, dict[str, Any]]:
     return {id: about for id, about in published(env).items() if about["record"]["chapter"] == chapter}
 
 
@@ -74,7 +74,7 @@ def _fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         placeholder.replace_self([*every, nodes.container("", *cards, classes=["elbo-gallery"])])
 
 
-def _card(app: Sphinx, docname: str, id: str, about: dict) -> nodes.container:
+def _card(app: Sphinx, docname: str, id: str, about: dict[str, Any]) -> nodes.container:
     target = f"{app.builder.get_relative_uri(docname, about['docname'])}#{id}"
     image = f"{'../' * docname.count('/')}figures/thumbnails/{id}.png"
     picture = (
@@ -194,7 +194,7 @@ def _archives(app: Sphinx, error: Exception | None) -> None:
                 archive.writestr(entry, (folder / name).read_bytes(), zipfile.ZIP_DEFLATED)
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive ``elbo-gallery``."""
     app.setup_extension("elbo.companion.pages.figures")
     app.add_node(gallery)

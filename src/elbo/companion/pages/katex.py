@@ -11,10 +11,12 @@ import atexit
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from py_mini_racer import JSEvalException, MiniRacer
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
@@ -48,7 +50,7 @@ def render(tex: str, display: bool, macros: str = "{}") -> str:
     """
     options = {"displayMode": display, "throwOnError": True, "strict": "error", "macros": json.loads(macros)}
     try:
-        return _engine().eval(f"katex.renderToString({json.dumps(tex)}, {json.dumps(options)})")
+        return str(_engine().eval(f"katex.renderToString({json.dumps(tex)}, {json.dumps(options)})"))
     except JSEvalException as error:
         lines = [line for line in str(error).splitlines() if "KaTeX parse error" in line]
         raise ValueError((lines or str(error).splitlines())[0].split("Error: ")[-1].strip()) from None
@@ -87,7 +89,7 @@ def visit_math_block(translator: HTML5Translator, node: nodes.math_block) -> Non
     raise nodes.SkipNode
 
 
-def _latex(app: Sphinx, config) -> None:
+def _latex(app: Sphinx, config: Config) -> None:
     lines = []
     for name, body in config.katex_macros.items():
         arguments = max((int(d) for d in "123456789" if f"#{d}" in body), default=0)
@@ -105,7 +107,7 @@ def _copy(app: Sphinx, error: Exception | None) -> None:
             (target / path.relative_to(HOME)).write_bytes(path.read_bytes())
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> dict[str, Any]:
     """Register the renderer ``katex`` for ``html_math_renderer``."""
     app.add_config_value("katex_macros", {}, "env", types=[dict])
     app.add_html_math_renderer("katex", (visit_math, None), (visit_math_block, None))

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from elbo.companion.record import citation, swhid, words
 
@@ -37,7 +38,7 @@ class Place:
     cell: str = ""
 
 
-def legend(record: dict, run: dict, place: Place, book: citation.Book | None) -> str:
+def legend(record: dict[str, Any], run: dict[str, Any], place: Place, book: citation.Book | None) -> str:
     """The lines under a figure.
 
     Args:
@@ -66,7 +67,7 @@ def legend(record: dict, run: dict, place: Place, book: citation.Book | None) ->
     return f'<div class="elbo-figure-legend">{"".join(parts)}</div>'
 
 
-def _citations(record: dict, run: dict, place: Place, book: citation.Book) -> str:
+def _citations(record: dict[str, Any], run: dict[str, Any], place: Place, book: citation.Book) -> str:
     texts = {format: citation.cite(record, book, format, run.get("finished", "")) for format in _CITE}
     files = {"bibtex": "bib", "ris": "ris"}
     return "".join(
@@ -77,7 +78,9 @@ def _citations(record: dict, run: dict, place: Place, book: citation.Book) -> st
     )
 
 
-def _facts(record: dict, run: dict, place: Place, book: citation.Book | None) -> Iterator[tuple[str, str]]:
+def _facts(
+    record: dict[str, Any], run: dict[str, Any], place: Place, book: citation.Book | None
+) -> Iterator[tuple[str, str]]:
     """Names and values, the values as HTML."""
     about = record["environment"]
     settings = record.get("settings", {})
@@ -113,7 +116,7 @@ def _facts(record: dict, run: dict, place: Place, book: citation.Book | None) ->
     yield "record", _link(f"{place.root}figures/{record['id']}.json", f"{record['id']}.json")
 
 
-def _commit(about: dict, book: citation.Book | None) -> str:
+def _commit(about: dict[str, Any], book: citation.Book | None) -> str:
     commit = about.get("commit")
     if not commit:
         return "unknown"
@@ -123,7 +126,7 @@ def _commit(about: dict, book: citation.Book | None) -> str:
     return shown + (", with changes that were not committed" if about.get("dirty") else "")
 
 
-def _source(lines: str, about: dict, book: citation.Book | None) -> str:
+def _source(lines: str, about: dict[str, Any], book: citation.Book | None) -> str:
     """``src/elbo/....py#L10-L20`` in words; a link where the repository is known and held exactly this text."""
     file, _, numbers = lines.partition("#L")
     first, _, last = numbers.partition("-L")
@@ -133,7 +136,7 @@ def _source(lines: str, about: dict, book: citation.Book | None) -> str:
     return shown
 
 
-def _identifiers(record: dict, book: citation.Book | None) -> str:
+def _identifiers(record: dict[str, Any], book: citation.Book | None) -> str:
     """The SWHIDs of the record, each with what it names; of a checkout with changes, that the whole has none."""
     said = swhid.of(record, book.repository if book else "")
     whole = [("revision", said["revision"]), ("its directory", said["directory"])]
@@ -148,7 +151,7 @@ def _digest(sha256: str | None) -> str:
     return f'<code title="sha256 {escape(sha256)}">{escape(words.digest(sha256))}</code>' if sha256 else ""
 
 
-def _assignments(values: dict) -> str:
+def _assignments(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
@@ -28,6 +29,7 @@ from elbo.companion.record.environment import commit
 __all__ = ["EquationChecks", "checks_of", "mark", "place", "results_of", "setup"]
 
 logger = logging.getLogger(__name__)
+_PAGE = "elbo_checks_page"  # what Sphinx keeps for us: the page that shows the checks
 _SAID = {
     "passed": "checked by {}, which passed",
     "failed": "checked by {}, which failed",
@@ -38,22 +40,25 @@ _SAID = {
 
 def checks_of(env: BuildEnvironment) -> dict[str, list[Check]]:
     """The tests of every label, by label; read once a build."""
-    if not hasattr(env.app, "elbo_equation_checks"):
+    known: dict[str, list[Check]] | None = env.app.__dict__.get("elbo_equation_checks")
+    if known is None:
         try:
-            env.app.elbo_equation_checks = equations.checks(_tests(env))
+            known = equations.checks(_tests(env))
         except (SyntaxError, ValueError) as error:
             logger.warning("checks of equations: %s", error, type="elbo", subtype="equation")
-            env.app.elbo_equation_checks = {}
-    return env.app.elbo_equation_checks
+            known = {}
+        env.app.__dict__["elbo_equation_checks"] = known
+    return known
 
 
 def results_of(env: BuildEnvironment) -> Results:
     """What the last run of the tests made of them, where that is known."""
-    if not hasattr(env.app, "elbo_equation_results"):
+    known: Results | None = env.app.__dict__.get("elbo_equation_results")
+    if known is None:
         places = [_tests(env) / equations.RESULTS, Path(env.srcdir) / "_build" / equations.RESULTS]
         path = next((path for path in places if path.is_file()), places[0])
-        env.app.elbo_equation_results = equations.results(path, _tests(env))
-    return env.app.elbo_equation_results
+        known = env.app.__dict__["elbo_equation_results"] = equations.results(path, _tests(env))
+    return known
 
 
 class EquationChecks(SphinxDirective):
@@ -61,7 +66,7 @@ class EquationChecks(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         env = self.env
-        env.elbo_checks_page = env.docname
+        env.__dict__[_PAGE] = env.docname
         if not _tests(env).is_dir():
             return [nodes.paragraph("", "This copy of the book was built without its tests.")]
         known, outcomes = checks_of(env), results_of(env)
@@ -76,7 +81,7 @@ class EquationChecks(SphinxDirective):
         return [self._chapter(page, found, known, outcomes, shown) for page, found in chapters.items()]
 
     def _chapter(
-        self, page: str, found: list[str], known: dict, outcomes: Results, shown: dict[str, str]
+        self, page: str, found: list[str], known: dict[str, Any], outcomes: Results, shown: dict[str, str]
     ) -> nodes.section:
         section = nodes.section(ids=[f"checks-{page.rsplit('/', 1)[-1]}"])
         title = equations.title(Project(Path(self.env.srcdir)), page)
@@ -122,7 +127,7 @@ class EquationChecks(SphinxDirective):
         return blocks
 
 
-def place(check: Check, repository: str, state: dict) -> nodes.Node:
+def place(check: Check, repository: str, state: dict[str, Any]) -> nodes.Node:
     """Where a test stands, in words; a link where the repository is known and held exactly these lines."""
     said = f"{check.file}, lines {check.first} to {check.last}"
     if repository and state["commit"] and state["dirty"] is False:
@@ -157,7 +162,7 @@ def _read(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def _resolved(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    page = getattr(app.env, "elbo_checks_page", None)
+    page = getattr(app.env, _PAGE, None)
     if app.builder.format != "html" or not page or not _tests(app.env).is_dir():
         return
     numbers = app.env.toc_fignumbers.get(docname, {}).get("displaymath", {})
@@ -172,16 +177,16 @@ def _resolved(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def _purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
-    if getattr(env, "elbo_checks_page", None) == docname:
-        del env.elbo_checks_page
+    if getattr(env, _PAGE, None) == docname:
+        del env.__dict__[_PAGE]
 
 
 def _merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: BuildEnvironment) -> None:
-    if hasattr(other, "elbo_checks_page"):
-        env.elbo_checks_page = other.elbo_checks_page
+    if hasattr(other, _PAGE):
+        env.__dict__[_PAGE] = getattr(other, _PAGE)
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive and the marks; :mod:`elbo.companion.pages.katex` writes what it finds as ``beside``."""
     app.add_directive("equation-checks", EquationChecks)
     app.connect("doctree-read", _read)

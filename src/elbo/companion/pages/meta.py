@@ -12,7 +12,9 @@ import json
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
+from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -26,8 +28,13 @@ __all__ = ["json_ld", "scholar", "script", "setup"]
 
 
 def json_ld(
-    docname: str, title: str, figures: dict[str, dict], run: dict, book: Book, papers: Iterable[Work] = ()
-) -> dict:
+    docname: str,
+    title: str,
+    figures: dict[str, dict[str, Any]],
+    run: dict[str, Any],
+    book: Book,
+    papers: Iterable[Work] = (),
+) -> dict[str, Any]:
     """A page as schema.org has it: a ``ScholarlyArticle`` with its figures where it was run, else a ``CreativeWork``.
 
     Args:
@@ -63,13 +70,13 @@ def json_ld(
     return _said(about)
 
 
-def _paper(work: Work) -> dict:
+def _paper(work: Work) -> dict[str, Any]:
     about = {"@type": "ScholarlyArticle", "@id": work.address, "name": work.title, "url": work.address,
              "datePublished": work.year, "author": [_author(author) for author in work.authors]}  # fmt: skip
     return _said(about)
 
 
-def _image(docname: str, id: str, figure: dict, date: str, book: Book) -> dict:
+def _image(docname: str, id: str, figure: dict[str, Any], date: str, book: Book) -> dict[str, Any]:
     root = f"{book.url.rstrip('/')}/" if book.url else "../" * docname.count("/")
     files = f"{root}figures/{id}"
     commit = figure["record"]["environment"].get("commit") or ""
@@ -104,7 +111,7 @@ def _image(docname: str, id: str, figure: dict, date: str, book: Book) -> dict:
     return _said(about)
 
 
-def scholar(docname: str, title: str, run: dict, book: Book) -> dict[str, list[str]]:
+def scholar(docname: str, title: str, run: dict[str, Any], book: Book) -> dict[str, list[str]]:
     """Tags of a page that was run, or of the book's first page: names and contents."""
     date = (run.get("finished") or book.released)[:10]
     tags = {
@@ -119,7 +126,7 @@ def scholar(docname: str, title: str, run: dict, book: Book) -> dict[str, list[s
     return {name: values for name, values in tags.items() if values}
 
 
-def script(about: dict) -> str:
+def script(about: dict[str, Any]) -> str:
     """JSON-LD as an element of a page; no text in it can end the element or start another."""
     text = json.dumps(about, ensure_ascii=False)
     for character in "<>&\u2028\u2029":
@@ -133,18 +140,20 @@ def _named(title: str, book: Book) -> str:
     return book.title if title == short else f"{title} (in {short})"
 
 
-def _author(author: Author) -> dict:
+def _author(author: Author) -> dict[str, Any]:
     if author.name:
         return {"@type": "Organization", "name": author.name}
     name = " ".join(filter(None, [author.given, author.family]))
     return _said({"@type": "Person", "name": name, "givenName": author.given, "familyName": author.family})
 
 
-def _said(about: dict) -> dict:
+def _said(about: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in about.items() if value}
 
 
-def _add(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+def _add(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     book = book_of(app.env)
     if doctree is None or book is None or app.builder.format != "html":
         return
@@ -184,7 +193,7 @@ def _address(app: Sphinx, config: Config) -> None:
         config.html_baseurl = Book.read(Path(app.srcdir)).url
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> dict[str, Any]:
     """Register the tags of the pages and the description of the site."""
     app.setup_extension("elbo.companion.pages.figures")
     app.connect("config-inited", _address)

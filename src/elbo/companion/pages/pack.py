@@ -13,6 +13,7 @@ import posixpath
 import re
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from sphinx.application import Sphinx
@@ -85,8 +86,8 @@ def pack_page(html: str, folder: str, root: Path, icons: set[str]) -> str:
 def slim_icons(css: str, icons: set[str], root: Path) -> str:
     """``css`` without rules for icons that nobody uses, and its icon font cut down to the rest."""
 
-    def kept(rule: re.Match) -> str:
-        used = [one for one in rule[1].split(",") if re.match(r"\.(fa-[a-z0-9-]+)", one)[1] in icons]
+    def kept(rule: re.Match[str]) -> str:
+        used = [one for one in rule[1].split(",") if (icon := re.match(r"\.(fa-[a-z0-9-]+)", one)) and icon[1] in icons]
         return f'{",".join(used)}{{content:"{rule[2]}"}}' if used else ""
 
     css = _ICON.sub(kept, css)
@@ -118,7 +119,7 @@ def _is_page(path: Path, root: Path) -> bool:
     return path.relative_to(root).parts[0] not in ("_static", "reference")
 
 
-def _later(found: re.Match) -> bool:
+def _later(found: re.Match[str]) -> bool:
     return bool(re.search(r"\bdefer\b", found[1] + found[3]))
 
 
@@ -132,7 +133,7 @@ def _inlined(root: Path, sheet: str) -> str:
     here = posixpath.dirname(sheet)
     pieces = _IMPORT.split(text)  # text, address, text, ...
 
-    def seen_from_here(found: re.Match) -> str:
+    def seen_from_here(found: re.Match[str]) -> str:
         return f"url({found[1]}{posixpath.relpath(_local(found[2], here), FOLDER)}{found[1]})"
 
     pieces[::2] = [_URL.sub(seen_from_here, piece) for piece in pieces[::2]]
@@ -140,7 +141,7 @@ def _inlined(root: Path, sheet: str) -> str:
     return "".join(pieces) + "\n"
 
 
-def _joined(pattern: re.Pattern, text: str, tag: str) -> str:
+def _joined(pattern: re.Pattern[str], text: str, tag: str) -> str:
     """``text`` with ``tag`` in place of the first match and without the others."""
     first = iter([tag])
     return pattern.sub(lambda found: next(first, ""), text)
@@ -162,7 +163,7 @@ def _finish(app: Sphinx, error: Exception | None) -> None:
     pack_site(Path(app.outdir))
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> dict[str, Any]:
     """Pack the site when every page is written, before it is described file by file."""
     app.connect("build-finished", _finish, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elbo.companion.project.chapters import Chapter
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 __all__ = ["parameter_table", "show_parameters"]
 
 _HEADING = re.compile(r"^## Run it yourself$", re.MULTILINE)
 
 
-def show_parameters(notebook, chapter: Chapter, parameters: dict[str, Any], profile: str) -> None:
+def show_parameters(notebook: NotebookNode, chapter: Chapter, parameters: dict[str, Any], profile: str) -> None:
     """Insert the table below the heading *Run it yourself*, or, in a chapter without one, before the cell tagged
     ``parameters``; the page shows neither that cell nor papermill's.
 

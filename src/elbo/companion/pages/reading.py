@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 __all__ = ["mend_body", "mend_page", "setup"]
@@ -47,20 +49,22 @@ def mend_page(html: str) -> str:
     return _all(_PAGE, html)
 
 
-def _all(rules: list[tuple[re.Pattern, str]], html: str) -> str:
+def _all(rules: list[tuple[re.Pattern[str], str]], html: str) -> str:
     for pattern, replacement in rules:
         html = pattern.sub(replacement, html)
     return html
 
 
-def _context(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+def _context(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     if "body" in context:
         context["body"] = mend_body(context["body"])
     if "script_files" in context:
         context["script_files"] = [script for script in context["script_files"] if not _thebe(script)]
 
 
-def _thebe(script) -> bool:
+def _thebe(script: object) -> bool:
     body = getattr(script, "attributes", {}).get("body") or ""
     return "THEBE_JS_URL" in body or "sphinx-thebe.js" in str(getattr(script, "filename", script) or "")
 
@@ -74,7 +78,7 @@ def _finish(app: Sphinx, error: Exception | None) -> None:
             path.write_text(after, encoding="utf-8")
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> dict[str, Any]:
     """Register the repairs: after everything else has written its part of a page, before
     anything counts or packs the files.
     """

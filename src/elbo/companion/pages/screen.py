@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from io import BytesIO
+from typing import Any
 
 __all__ = ["for_screen"]
 
@@ -47,7 +48,7 @@ def for_screen(svg: str) -> str:
     return head + _GLYPH.sub(_coarser, "".join(parts))
 
 
-def _coarser(glyph: re.Match) -> str:
+def _coarser(glyph: re.Match[str]) -> str:
     """The outline of a letter on a grid of 256 to the em rather than 4,096; at 12 pixels that is a twentieth of one."""
     outline = _NUMBER.sub(lambda number: str(round(float(number[0]) / 16)), glyph[2])
     return f"{glyph[1]}{re.sub(chr(10), ' ', outline).strip()}{glyph[3]}scale(0.25)"
@@ -80,7 +81,7 @@ def _smaller(encoded: str, across: int | None) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _written(picture, kind: str) -> bytes:
+def _written(picture: Any, kind: str) -> bytes:
     """The file of a picture; its bare pixels, which are never the smallest, where few colours would show."""
     from PIL import Image, ImageChops
 
@@ -89,8 +90,9 @@ def _written(picture, kind: str) -> bytes:
         few = picture.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         off = ImageChops.difference(picture.convert("RGBa"), few.convert("RGBA").convert("RGBa"))
         ground = "opaque" if picture.getchannel("A").getextrema()[0] == 255 else "clear"
-        if max(high for _, high in off.getextrema()) > OFF[ground]:
-            return picture.tobytes()
+        highs: list[int] = [band.getextrema()[1] for band in off.split()]  # type: ignore[misc]  # bands have one range
+        if max(highs) > OFF[ground]:
+            return bytes(picture.tobytes())
         few.save(stream, "PNG", optimize=True)
     else:
         picture.save(stream, "WEBP", lossless=kind == "exact", quality=QUALITY, method=4)

@@ -12,10 +12,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.domains.math import MathDomain
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -66,7 +67,7 @@ def _build(app: Sphinx, docname: str) -> list[nodes.Node]:
 
 def _figures(app: Sphinx, docname: str) -> list[nodes.Node]:
     env = app.env
-    chapters: dict[str, dict[str, dict]] = {}
+    chapters: dict[str, dict[str, dict[str, Any]]] = {}
     for id, about in published(env).items():
         chapters.setdefault(about["docname"], {})[id] = about
     found: list[nodes.Node] = []
@@ -123,7 +124,7 @@ def _reference_tables(app: Sphinx, docname: str) -> list[nodes.Node]:
 def _equations(app: Sphinx, docname: str) -> list[nodes.Node]:
     env, known, outcomes = app.env, checks_of(app.env), results_of(app.env)
     found_on: dict[str, list[str]] = {}
-    for label, (page, _) in env.get_domain("math").equations.items():
+    for label, (page, _) in cast(MathDomain, env.get_domain("math")).equations.items():
         found_on.setdefault(page, []).append(label)
     every = [label for labels in found_on.values() for label in labels]
     tested = [label for label in every if label in known]
@@ -175,7 +176,7 @@ def _day(run: dict[str, Any]) -> str:
     return words.moment(run["finished"]) if run.get("finished") else "in this build"
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive; what it stands for is filled in when every page has been read."""
     app.add_node(build_status)
     app.add_directive("elbo-status", Status)

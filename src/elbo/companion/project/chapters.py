@@ -7,13 +7,17 @@ import difflib
 import io
 import re
 import tokenize
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elbo.companion.project.errors import CompanionError, quote
 from elbo.companion.project.paths import Project, given_path
 from elbo.companion.project.plain import load_plain, parse_plain
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 __all__ = ["Chapter", "Parameter", "chapter_keys", "nearest", "pages", "read_chapter"]
 
@@ -48,11 +52,11 @@ class Chapter:
         match = re.search(r"^# +(.+?) *$", self.source, re.MULTILINE)
         return match[1] if match else self.key
 
-    def notebook(self):
+    def notebook(self) -> NotebookNode:
         """The chapter as a notebook without outputs; the same text gives the same bytes (cell ids are numbered)."""
         import jupytext
 
-        notebook = jupytext.reads(self.source, fmt="md:myst")
+        notebook: NotebookNode = jupytext.reads(self.source, fmt="md:myst")
         for number, cell in enumerate(notebook.cells):
             cell["id"] = f"cell-{number:03d}"
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -63,7 +67,7 @@ def pages(project: Project) -> list[str]:
     """Every file that ``_toc.yml`` lists, in reading order, without extension: ``["book/index", ...]``."""
     found: list[str] = []
 
-    def walk(node) -> None:
+    def walk(node: Any) -> None:
         if isinstance(node, dict):
             for name, value in node.items():
                 if name in ("root", "file"):
@@ -100,7 +104,7 @@ def read_chapter(project: Project, key: str) -> Chapter:
     return Chapter(key, source, _parameters(key, source))
 
 
-def nearest(name: str, known) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """``" (did you mean 'latent_dim'?)"`` where one of ``known`` is close to ``name``, else nothing."""
     close = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
@@ -146,20 +150,25 @@ def _declared(key: str, code: str) -> list[Parameter]:
         try:
             if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
                 raise ValueError
+            if statement.value is None:
+                raise ValueError
             default = ast.literal_eval(statement.value)
         except (ValueError, TypeError):
-            line = ast.get_source_segment(code, statement).splitlines()[0]
+            line = code.splitlines()[statement.lineno - 1].strip()
             raise CompanionError(
                 f"the parameters cell of book/{key}.md may hold only lines like "
                 f"`beta: float = 1.0  # weight of the KL`; found `{line}`"
             ) from None
         declared.append(
             Parameter(
-                statement.target.id, ast.unparse(statement.annotation), default, comments.get(statement.end_lineno, "")
+                statement.target.id,
+                ast.unparse(statement.annotation),
+                default,
+                comments.get(statement.end_lineno or statement.lineno, ""),
             )
         )
     return declared
 
 
-def _yaml(path: Path):
+def _yaml(path: Path) -> Any:
     return load_plain(path, path.name)

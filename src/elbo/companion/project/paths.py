@@ -89,9 +89,9 @@ def find_project(root: str | Path | None = None, data_files: Mapping[str, tuple[
             )
         return Project(folder, data_files=data_files or {})
     here = Path.cwd().resolve()
-    for folder in (here, *here.parents, settings.home(), settings.packaged()):
-        if folder and settings.is_checkout(folder):
-            return Project(folder, data_files=data_files or {})
+    for place in (here, *here.parents, settings.home(), settings.packaged()):
+        if place and settings.is_checkout(place):
+            return Project(place, data_files=data_files or {})
     raise CompanionError("there is no book here: change into the checkout, or give its path in --root or ELBO_ROOT")
 
 
@@ -197,4 +197,4 @@ def _exchange(one: Path, other: Path) -> bool:
     except (OSError, AttributeError):
         return False
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+    return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)

@@ -82,13 +82,13 @@ def _check(text: str, where: str) -> None:
             nodes += 1
             if event.tag is not None:
                 raise CompanionError(f"{where}, line {line}: write plain values, without the tag {quote(event.tag)}")
-            is_key = bool(wanted) and keys[-1] is not None and wanted[-1]
-            if is_key and not isinstance(event, yaml.ScalarEvent):
-                raise CompanionError(f"{where}, line {line}: a name must be a word, not a list or a mapping")
-            if is_key and event.value in keys[-1]:
-                raise CompanionError(f"{where}, line {line} says {quote(event.value)} a second time: keep one")
-            if is_key:
-                keys[-1].add(event.value)
+            names = keys[-1] if wanted and wanted[-1] else None
+            if names is not None:
+                if not isinstance(event, yaml.ScalarEvent):
+                    raise CompanionError(f"{where}, line {line}: a name must be a word, not a list or a mapping")
+                if event.value in names:
+                    raise CompanionError(f"{where}, line {line} says {quote(event.value)} a second time: keep one")
+                names.add(event.value)
             if wanted:
                 wanted[-1] = not wanted[-1]
         if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,7 +155,7 @@ def convert(chapter: Chapter, parameter: Parameter, value: Any, where: str = "-p
     return found
 
 
-def _fits_text(annotation, value: str) -> bool:
+def _fits_text(annotation: Any, value: str) -> bool:
     """Whether text from the command line is meant as text (``none`` is nothing where nothing is allowed)."""
     if value.lower() in ("none", "null") and types.NoneType in typing.get_args(annotation):
         return False
@@ -185,7 +186,7 @@ def _literal(text: str) -> Any:
         return words.get(text.lower(), text)
 
 
-def _coerce(annotation, value, read_numbers: bool = True):
+def _coerce(annotation: Any, value: Any, read_numbers: bool = True) -> Any:
     """Return ``value`` as ``annotation``, or raise TypeError or ValueError."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is Any:
@@ -217,7 +218,7 @@ def _coerce(annotation, value, read_numbers: bool = True):
     raise TypeError
 
 
-def _first_fit(options, value, read_numbers: bool):
+def _first_fit(options: Iterable[Any], value: Any, read_numbers: bool) -> Any:
     """The first member of a union that takes the value as it is, else the first that takes it converted."""
     for convert_numbers in (False, True) if read_numbers else (False,):
         for option in sorted(options, key=lambda kind: kind is float):  # `int | float` keeps an integer
@@ -228,7 +229,7 @@ def _first_fit(options, value, read_numbers: bool):
     raise TypeError
 
 
-def _require(condition: bool, value):
+def _require(condition: bool, value: Any) -> Any:
     if not condition:
         raise TypeError
     return value

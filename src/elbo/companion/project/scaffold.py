@@ -138,8 +138,9 @@ def _at_end_of(text: str, pattern: str, entry: str) -> str | None:
     begin = re.search(pattern, text, re.MULTILINE)
     if not begin:
         return None
-    after = re.compile(r"^  - |\Z", re.MULTILINE).search(text, begin.end())
-    return _ended(text[: after.start()]) + entry + text[after.start() :]
+    after = re.compile(r"^  - ", re.MULTILINE).search(text, begin.end())
+    at = after.start() if after else len(text)
+    return _ended(text[:at]) + entry + text[at:]
 
 
 def _claims(text: str, key: str, title: str, paper: str) -> str | None:

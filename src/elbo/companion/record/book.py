@@ -8,6 +8,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -32,7 +33,7 @@ class Author:
         return self.name or ", ".join(filter(None, [self.family, self.given]))
 
     @classmethod
-    def read(cls, said: dict) -> Author:
+    def read(cls, said: dict[str, Any]) -> Author:
         """From an entry of ``authors`` in a ``CITATION.cff``."""
         return cls(*(said.get(name, "") for name in ("name", "family-names", "given-names", "orcid")))
 
@@ -83,7 +84,7 @@ class Book:
         """Permanent address of a page (``book/blei-2017``), empty where the book has none."""
         return f"{self.url.rstrip('/')}/{docname}.html" if self.url else ""
 
-    def address(self, record: dict) -> str:
+    def address(self, record: dict[str, Any]) -> str:
         """Permanent address of a figure, empty where the book has none; a record's
         ``query`` sets a live figure's state.
         """

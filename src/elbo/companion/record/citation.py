@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from elbo.companion.record import swhid, words
 from elbo.companion.record.book import LICENSE, Author, Book, doi_address
@@ -21,7 +22,7 @@ _TEX = {c: "\\" + c for c in "&%#_{}$"} | {
 }
 
 
-def cite(record: dict, book: Book, format: str = "text", published: str = "") -> str:
+def cite(record: dict[str, Any], book: Book, format: str = "text", published: str = "") -> str:
     """The citation of a figure.
 
     Args:
@@ -37,15 +38,17 @@ def cite(record: dict, book: Book, format: str = "text", published: str = "") ->
     if format not in FORMATS:
         raise ValueError(f"there is no citation format {format!r}; choose one of {', '.join(FORMATS)}")
     about = _Citation.of(record, book, (published or book.released)[:10])
-    return {"text": _text, "bibtex": _bibtex, "ris": _ris, "csl-json": lambda a: _json(_csl(a))}[format](about)
+    if format == "csl-json":
+        return _json(_csl(about))
+    return {"text": _text, "bibtex": _bibtex, "ris": _ris}[format](about)
 
 
-def csl_item(record: dict, book: Book, published: str = "") -> dict:
+def csl_item(record: dict[str, Any], book: Book, published: str = "") -> dict[str, Any]:
     """The citation of a figure as one item of CSL-JSON, for a processor of citation styles."""
     return _csl(_Citation.of(record, book, (published or book.released)[:10]))
 
 
-def cite_all(figures: Iterable[tuple[dict, str]], book: Book, format: str) -> str:
+def cite_all(figures: Iterable[tuple[dict[str, Any], str]], book: Book, format: str) -> str:
     """One file with the citations of many figures, given as ``(record, published)``."""
     if format == "csl-json":
         return _json([json.loads(cite(record, book, format, published)) for record, published in figures]) + "\n"
@@ -74,7 +77,7 @@ class _Citation:
     address: str
 
     @classmethod
-    def of(cls, record: dict, book: Book, date: str) -> _Citation:
+    def of(cls, record: dict[str, Any], book: Book, date: str) -> _Citation:
         note = f"commit {words.commit(record['environment'])}"
         title = _line(f"Figure {record['id']}: {question(record['caption'])}")
         identity = _line(swhid.cited(record, book.repository))
@@ -127,7 +130,7 @@ def _ris(about: _Citation) -> str:
     return "\n".join(f"{tag}  - {value}" for tag, value in lines if value) + "\nER  - "
 
 
-def _csl(about: _Citation) -> dict:
+def _csl(about: _Citation) -> dict[str, Any]:
     authors = [{"literal": a.name} if a.name else {"family": a.family, "given": a.given} for a in about.authors]
     item = {
         "id": about.id,
@@ -145,7 +148,7 @@ def _csl(about: _Citation) -> dict:
     return {name: value for name, value in item.items() if value}
 
 
-def _json(value) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False)
 
 

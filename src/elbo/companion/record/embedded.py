@@ -257,7 +257,7 @@ def _from_svg(content: bytes) -> str | None:
     found: list[str] = []
     depth = 0
 
-    def start(name: str, _attributes: dict) -> None:
+    def start(name: str, _attributes: dict[str, Any]) -> None:
         nonlocal depth
         if depth or (not found and name == "http://purl.org/dc/elements/1.1/ source"):
             depth += 1
@@ -266,7 +266,7 @@ def _from_svg(content: bytes) -> str | None:
         nonlocal depth
         depth = max(0, depth - 1)
 
-    def refuse(*_arguments) -> None:
+    def refuse(*_arguments: object) -> None:
         raise ValueError("an entity is declared")
 
     def data(text: str) -> None:

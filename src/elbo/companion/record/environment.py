@@ -68,7 +68,7 @@ def environment(folder: Path | None = None) -> dict[str, Any]:
     Packages that are already imported are asked for their state (torch: threads, device name); nothing is imported for
     the purpose. What this process has loaded stands in the ledger.
     """
-    described = {
+    described: dict[str, Any] = {
         **commit(folder),
         "lock_sha256": lock_digest(folder),
         "python": platform.python_version(),
@@ -107,7 +107,7 @@ def _written_down(path: Path) -> dict[str, str | bool | None] | None:
     if "$Format" in said.get("node", "$Format"):
         return None
     sha = said["node"] if re.fullmatch(r"[0-9a-f]{40}", said["node"]) else None
-    return {"commit": sha, "dirty": {"true": True, "false": False}.get(said.get("dirty"))}
+    return {"commit": sha, "dirty": {"true": True, "false": False}.get(said.get("dirty", ""))}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -68,7 +68,9 @@ def file_digest(path: Path) -> str:
 
 def package_digest() -> str:
     """:func:`directory_digest` of the package ``elbo`` without the book that an installed one carries."""
-    return directory_digest(settings.PACKAGE, without=settings.PACKAGED.name)
+    digest = directory_digest(settings.PACKAGE, without=settings.PACKAGED.name)
+    assert digest is not None, "the package is a directory"
+    return digest
 
 
 def directory_digest(folder: Path, without: str | None = None) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from elbo.companion.record.book import Book
 from elbo.companion.record.citation import csl_item
@@ -26,7 +27,7 @@ def available() -> set[str]:
     return {path.stem for path in found.rglob("*.csl")}
 
 
-def styled(figures: Iterable[tuple[dict, str]], book: Book, style: str) -> list[str]:
+def styled(figures: Iterable[tuple[dict[str, Any], str]], book: Book, style: str) -> list[str]:
     """Figures, given as ``(record, published)``, as a style lists them among references: plain text, one a figure.
 
     Raises:
@@ -56,7 +57,7 @@ def styled(figures: Iterable[tuple[dict, str]], book: Book, style: str) -> list[
     return [re.sub(r"^(\[\d+\]|\(\d+\)|\d+\.)(?=\S)", r"\1 ", entry) for entry in entries]
 
 
-def _marked(item: dict) -> dict:
+def _marked(item: dict[str, Any]) -> dict[str, Any]:
     """An item as the processor takes it; a style that writes titles in capitals must leave a figure's id alone."""
     about = {name: value for name, value in item.items() if name != "custom"}
     name, colon, rest = about["title"].partition(":")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from elbo.companion.record.book import Author, doi_address
 
@@ -45,7 +46,7 @@ def read(path: Path) -> dict[str, Work]:
     return {key: _work(key, entry) for key, entry in parse_file(str(path)).entries.items()}
 
 
-def _work(key: str, entry) -> Work:
+def _work(key: str, entry: Any) -> Work:
     fields = entry.fields
     doi, arxiv = fields.get("doi", ""), fields.get("eprint", "")
     given = fields.get("url") or "".join(re.findall(r"\\url\{([^}]*)\}", fields.get("howpublished", ""))[:1])
@@ -54,7 +55,7 @@ def _work(key: str, entry) -> Work:
     return Work(key, _plain(fields.get("title", "")), authors, fields.get("year", ""), doi, arxiv, address)
 
 
-def _author(person) -> Author:
+def _author(person: Any) -> Author:
     family = _plain(" ".join(person.prelast_names + person.last_names))
     given = _plain(" ".join(person.first_names + person.middle_names))
     return Author(family=family, given=given) if given else Author(name=family)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -189,7 +189,7 @@ def _runs(project: Project, id: str, sound: bool = False) -> Iterator[dict[str, 
                 yield files
 
 
-def _with_digest(digest: str, texts) -> str | None:
+def _with_digest(digest: str, texts: Iterable[str | None]) -> str | None:
     return next(
         (text for text in texts if text is not None and hashlib.sha256(text.encode()).hexdigest() == digest), None
     )

@@ -210,9 +210,9 @@ def _cells(
 
 def _combined(names: list[str], before: dict[str, Column], after: dict[str, Column]) -> np.ndarray | None:
     """Standard error of the difference of two independent runs, from their columns of standard errors."""
-    parts = [table[name].numbers for name in names for table in (before, after)]
-    parts = [part for part in parts if part is not None]
-    return np.sqrt(np.nansum(np.square(parts), axis=0)) if parts else None
+    columns = [table[name].numbers for name in names for table in (before, after)]
+    parts = [part for part in columns if part is not None]
+    return np.sqrt(np.nansum(np.square(np.stack(parts)), axis=0)) if parts else None
 
 
 def _badness(cell: Cell) -> float:
@@ -230,7 +230,8 @@ def _closeness(cells: list[Cell]) -> str:
     if estimated:
         worst = max(estimated, key=_badness)
         said.append(
-            f"within {max(worst.errors, 0.01):.2g} standard errors; the largest difference is in {worst.sentence()}"
+            f"within {max(worst.errors or 0.0, 0.01):.2g} standard errors; "
+            f"the largest difference is in {worst.sentence()}"
         )
     if rounded:
         worst = max(rounded, key=_badness)

@@ -103,7 +103,7 @@ def _changed_files(project: Project, found: Record, key: str) -> str:
     paths = ("src/elbo", f"book/{key}.md", "data", "requirements.lock")
     try:
         done = subprocess.run(
-            ["git", "-C", str(project.root), "diff", "--name-only", commit, "--", *paths],
+            ["git", "-C", str(project.root), "diff", "--name-only", str(commit), "--", *paths],
             capture_output=True,
             text=True,
             check=True,

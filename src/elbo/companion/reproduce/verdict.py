@@ -65,7 +65,7 @@ def verdict(project: Project, source: Source, outcome: Outcome) -> list[str]:
 def as_json(source: Source, plan: Plan, unlike: list[Difference], outcome: Outcome | None) -> dict[str, Any]:
     """The same for a script."""
     found = source.record
-    told = {
+    told: dict[str, Any] = {
         "id": found.id,
         "chapter": found.chapter,
         "profile": found.profile,

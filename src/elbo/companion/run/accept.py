@@ -8,19 +8,22 @@ and the last cell said its sentence, which only a living kernel can do.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elbo.companion.record.handover import sentinel
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 __all__ = ["clean", "code_cells", "durations", "refusal"]
 
 
-def code_cells(notebook) -> list:
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     """The cells that are executed: code, and not empty."""
     return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
 
 
-def refusal(notebook, chapter: str) -> str | None:
+def refusal(notebook: NotebookNode, chapter: str) -> str | None:
     """Why an executed notebook does not count as a run of ``chapter``, or ``None`` where it does.
 
     Args:
@@ -42,12 +45,12 @@ def refusal(notebook, chapter: str) -> str | None:
     return None
 
 
-def durations(notebook) -> list[float | None]:
+def durations(notebook: NotebookNode) -> list[float | None]:
     """Seconds that each code cell took, as papermill measured them."""
     return [cell.metadata.get("papermill", {}).get("duration") for cell in code_cells(notebook)]
 
 
-def clean(notebook) -> None:
+def clean(notebook: NotebookNode) -> None:
     """Take out, in place, what changes from run to run: papermill's paths, every time, the random ids of cells."""
     given: dict[str, Any] = notebook.metadata.pop("papermill", {}).get("parameters", {})
     notebook.metadata["papermill"] = {"parameters": given}
@@ -57,7 +60,7 @@ def clean(notebook) -> None:
         cell["id"] = f"cell-{number:03d}"
 
 
-def _printed(cell) -> list[str]:
+def _printed(cell: NotebookNode) -> list[str]:
     """Lines that a cell wrote to its standard output."""
     text = "".join(output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stdout")
     return text.splitlines()

@@ -20,10 +20,15 @@ from elbo.companion.run import accept
 if TYPE_CHECKING:
     from elbo.companion.run.plans import Plan
 
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
 __all__ = ["keep_failed", "place"]
 
 
-def place(project: Project, plan: Plan, notebook, commit: dict[str, Any], threads: int, folder: Path) -> float:
+def place(
+    project: Project, plan: Plan, notebook: NotebookNode, commit: dict[str, Any], threads: int, folder: Path
+) -> float:
     """Write the notebook and ``run.json`` into ``folder``, then put it in the place of ``plan.destination``.
 
     Returns:

@@ -56,6 +56,7 @@ async def work(
             env=_environment(context, plan, run_id, scratch),
             start_new_session=True,
         )
+        assert process.stdin and process.stdout, "both are pipes"
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 process.stdin.write((json.dumps({**job, "scratch": scratch, "staging": str(folder)}) + "\n").encode())

@@ -157,6 +157,7 @@ def _cancelling(came: list[int]) -> Callable[[int, FrameType | None], None]:
     What is cancelled ends its processes at once, so that a second Ctrl-C has nothing to hasten.
     """
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None, "called in a task"
 
     def stop(number: int, _frame: FrameType | None) -> None:
         came.append(number)

@@ -26,10 +26,14 @@ import os
 import re
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, Any
 
 from elbo.companion.project.orphans import end_with_parent, standard_input
 from elbo.companion.record.handover import without_data
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 __all__ = ["main"]
 
@@ -55,11 +59,11 @@ def main() -> int:
     return 0
 
 
-def _execute(job: dict[str, Any], position: dict[str, int], emit) -> None:
+def _execute(job: dict[str, Any], position: dict[str, int], emit: Callable[..., None]) -> None:
     import papermill
     from traitlets.config import Config
 
-    def before_cell(cell, cell_index) -> None:
+    def before_cell(cell: NotebookNode, cell_index: int) -> None:
         position["cell"] += 1
         emit("cell", cell=position["cell"], line=first_line(cell.source))
 
@@ -116,7 +120,7 @@ def _plain(text: str) -> str:
     return text if len(text) <= 1200 else text[:1197] + "..."
 
 
-def _take_standard_streams():
+def _take_standard_streams() -> tuple[IO[str], IO[str]]:
     """Keep standard input and output for the parent; the kernel, which inherits 0 to 2, gets nothing and the log."""
     commands = standard_input()
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
