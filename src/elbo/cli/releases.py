@@ -75,3 +75,35 @@ def metadata(root: Root = None) -> None:
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
         print(name)
+
+
+@verbs.command(
+    epilog="Examples: [bold]elbo release --dry-run[/] · [bold]elbo release --key ~/keys/book.pem[/]. "
+    "Exit codes: 0 done; 2 not as things stand (the sentence says why); 4 busy; 5 the wheel did not build."
+)
+def release(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Make the deposit, give no tag.")] = False,
+    key: Annotated[Path | None, typer.Option(help="Private Ed25519 key (PEM) that signs the deposit.")] = None,
+    root: Root = None,
+) -> None:
+    """Make the deposit of the version in CITATION.cff from the built pages, then give the commit its tag.
+
+    The archive has the same bytes whenever it is made from the same commit and pages. Nothing is uploaded or pushed.
+    """
+    from elbo.companion.release import deposit, ready
+    from elbo.data.registry import DATASETS
+
+    project = checkout(root)
+    found = ready.check(project, dry_run)
+    fetched = {name: [one._asdict() for one in source.files] for name, source in DATASETS.items() if source.files}
+    made = deposit.make(project, found, fetched, key)
+    print(f"version {found.book.version}, commit {found.commit[:12]}, pages of the profile {found.profile}")
+    with zipfile.ZipFile(made) as archive:
+        for entry in archive.infolist():
+            print(f"{entry.file_size:>12,}  {entry.filename}")
+    print(f"{made.stat().st_size:>12,}  {project.show(made)}")
+    if dry_run:
+        print(f"the tag {found.tag} was not given: this was a dry run")
+        return
+    ready.tag(project, found)
+    print(f"the commit has the tag {found.tag}; push it with: git push origin {found.tag}")

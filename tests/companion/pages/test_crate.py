@@ -1,20 +1,13 @@
 """The crate of the built site, judged by the validator of the RO-Crate community, without a network."""
 
-import io
 import json
-import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import requests
-import rocrate
-from requests.adapters import BaseAdapter
-from requests_cache import CachedSession
-from rocrate_validator import models, services
-from urllib3 import HTTPResponse
 
 from checkout import ROOT
+from crates import cached, issues
 from elbo.companion.pages import crate
 from elbo.companion.record import works
 from elbo.companion.record.citation import Author, Book
@@ -46,31 +39,9 @@ RUN = {"finished": "2027-01-02T03:04:05+00:00"}
 pytestmark = pytest.mark.timeout(900)  # seconds of work, but many minutes on a machine that is busy
 
 
-class Bundled(BaseAdapter):
-    """Answers with the JSON-LD context that the library rocrate brings along."""
-
-    def send(self, request, **_):
-        body = (Path(rocrate.__file__).parent / "data" / "ro-crate.jsonld").read_bytes()
-        kind = {"Content-Type": "application/ld+json"}
-        response = requests.Response()
-        response.status_code, response.url, response.request = 200, request.url, request
-        response.headers.update(kind)
-        response.raw = HTTPResponse(io.BytesIO(body), headers=kind, status=200, preload_content=False)
-        return response
-
-    def close(self):
-        pass
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """The one document that the validator fetches, in the form in which it keeps what it has fetched."""
-    path = tmp_path_factory.mktemp("cache") / "http"
-    with CachedSession(str(path), backend="sqlite", expire_after=-1) as session:
-        session.mount("https://", Bundled())
-        for accept in ({}, {"Accept": "application/ld+json, application/json"}):
-            session.get("https://w3id.org/ro/crate/1.3/context", headers=accept)
-    return path
+    return cached(tmp_path_factory.mktemp("cache") / "http")
 
 
 def site(folder: Path, book: Book = BOOK, **changes) -> Path:
@@ -89,21 +60,6 @@ def site(folder: Path, book: Book = BOOK, **changes) -> Path:
     }
     crate.write(folder, book, **what | changes)
     return folder
-
-
-def issues(folder: Path, profile: str, severity: str, cache: Path, monkeypatch) -> set[str]:
-    def refuse(*_, **__):
-        raise AssertionError("the validator wanted the network")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    settings = services.ValidationSettings(
-        rocrate_uri=str(folder),
-        profile_identifier=profile,
-        requirement_severity=models.Severity[severity],
-        offline=True,
-        cache_path=cache,
-    )
-    return {f"{issue.check.identifier}: {issue.message}" for issue in services.validate(settings).get_issues()}
 
 
 def test_it_follows_the_specification_as_far_as_it_is_known(tmp_path, cache, monkeypatch):
