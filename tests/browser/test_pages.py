@@ -62,6 +62,17 @@ def test_a_phone_does_not_scroll_sideways(seen):
     assert seen.ask("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
+def test_what_goes_on_beyond_the_edge_of_a_phone_says_so(seen):
+    seen.look(PHONE)
+    seen.page.wait_for_timeout(200)  # the script looks again in the frame after the fonts
+    wide = (
+        "[...document.querySelectorAll('.bd-article .katex-display')].filter(it => it.scrollWidth > it.clientWidth + 1)"
+    )
+    assert seen.ask(f"{wide}.filter(it => !it.matches('.elbo-scrolls')).map(it => it.textContent.slice(0, 60))") == []
+    sign = "[it.parentElement, it.parentElement.querySelector('.eqno')].filter(Boolean).map(of => getComputedStyle(of, '::before').content)"
+    assert all("swipe" in str(found) for found in seen.ask(f"{wide}.map(it => {sign})"))
+
+
 def test_links_lead_somewhere(seen):
     lost = []
     for href in seen.ask("[...document.links].map(link => link.href)"):
