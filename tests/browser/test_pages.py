@@ -24,12 +24,28 @@ pytestmark = pytest.mark.timeout(900)  # axe-core takes seconds on a long page, 
 SCREENS = {"desktop": DESKTOP, "phone": PHONE}
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_violation(seen, theme, screen):
-    seen.look(SCREENS[screen], theme)
-    assert seen.ask("document.documentElement.dataset.theme") == theme
-    assert seen.violations() == []
+LOOKS = (("light", "desktop"), ("dark", "phone"))
+OTHERS = (("dark", "desktop"), ("light", "phone"))
+KINDS = {
+    "book/index.html",
+    "book/hoffman-johnson-2016.html",
+    "book/figures.html",
+    "book/scoreboard.html",
+    "book/api/densities.html",
+    "genindex.html",
+    "search.html",
+    "book/toy-2013.html",
+}
+"""A page of each kind, which axe sees in every look; it takes seconds a look on a long page."""
+
+
+def test_axe_finds_no_violation(seen, address):
+    found = {}
+    for theme, screen in LOOKS + (OTHERS if address in KINDS else ()):
+        seen.look(SCREENS[screen], theme)
+        assert seen.ask("document.documentElement.dataset.theme") == theme
+        found[theme, screen] = seen.violations()
+    assert {look: violations for look, violations in found.items() if violations} == {}
 
 
 def test_formulas_are_set(seen):
@@ -115,7 +131,7 @@ def test_what_is_folded_opens_with_the_enter_key(seen):
         assert folded.count() == left, f"{summary.inner_text()!r} does not open"
 
 
-def test_on_paper_there_is_no_navigation_and_no_figure_is_cut(seen):
+def test_on_paper_there_is_no_navigation_and_no_figure_is_cut(seen, address):
     seen.look(PAPER, "dark")
     seen.look(PAPER, "dark", "print")
     furniture = (
@@ -129,7 +145,8 @@ def test_on_paper_there_is_no_navigation_and_no_figure_is_cut(seen):
     folded = "article details:not([open]):not(.elbo-figure-legend *)"
     assert seen.ask(f"document.querySelectorAll('{folded}').length") == 0
     assert max(channels(seen.ask("getComputedStyle(document.body).color"))[:3]) < 100
-    assert seen.violations(runOnly={"type": "rule", "values": ["color-contrast"]}) == []
+    if address in KINDS:
+        assert seen.violations(runOnly={"type": "rule", "values": ["color-contrast"]}) == []
     seen.look(DESKTOP, "dark")
     assert seen.ask(
         "[document.documentElement.dataset.theme, document.querySelectorAll('[data-opened-to-print]').length]"
