@@ -77,7 +77,7 @@ def figures_of_run(notebook: Path) -> list[dict[str, Any]]:
     try:
         content = notebook.read_bytes()
         record = notebook.with_name("run.json")
-        known = json.loads(record.read_text(encoding="utf-8"))["notebook_sha256"] if record.exists() else None
+        known = json.loads(record.read_text(encoding="utf-8")).get("notebook_sha256") if record.exists() else None
         if known is not None and known != hashlib.sha256(content).hexdigest():
             raise ValueError("its notebook is not the one of its run.json")
         found = []
