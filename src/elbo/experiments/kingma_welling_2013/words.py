@@ -25,6 +25,7 @@ __all__ = [
     "draws",
     "estimators",
     "evidence",
+    "gain_of_draws",
     "gradients",
     "join",
     "noise",
@@ -259,6 +260,14 @@ def active(table: pd.DataFrame) -> dict[str, str]:
         "active-small": str(small),
         "active-small-bound": number(ends.bound[small]),
     }
+
+
+def gain_of_draws(table: pd.DataFrame) -> pd.DataFrame:
+    """What several draws gain over one at the end of training, for the page; from the table ``draws-grid``."""
+    gains = table.dropna(subset=["gain"]).groupby(["batch_size", "draws"]).gain
+    text = gains.mean().map("{:+.2f}".format) + " ± " + gains.sem().map("{:.2f}".format)
+    shown = text.unstack().rename(columns="{} draws".format)
+    return shown.rename_axis(columns=None).reset_index().rename(columns={"batch_size": "images in a minibatch"})
 
 
 def remedies(means: pd.DataFrame, models: pd.DataFrame) -> dict[str, str]:
