@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from importlib import metadata
@@ -14,6 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from checkout import ROOT
+from elbo.cli import main
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
@@ -101,6 +103,22 @@ def test_one_python_floor():
     assert f"({floor.replace('.', ', ')})" in makefile
     for path in (ROOT / ".github" / "workflows").glob("*.yml"):
         assert f'python-version: "{floor}"' in path.read_text(), path
+
+
+def test_every_python_that_is_named_is_in_the_workflow():
+    named = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if "Python :: 3." in line]
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text())["jobs"]
+    floor = PROJECT["requires-python"].removeprefix(">=")
+    assert named == [floor, *jobs["pythons"]["strategy"]["matrix"]["python"]]
+
+
+def test_a_codespace_has_the_floor_and_the_environment_of_make():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert f"python:{PROJECT['requires-python'].removeprefix('>=')}-" in container["image"]
+    commands = [*container["onCreateCommand"].split(" && "), container["postAttachCommand"]]
+    assert commands[0] == "make env"
+    for words in (command.split()[1:] for command in commands[1:]):
+        assert main([*words, "--help"]) == 0
 
 
 def test_workflow_actions_are_pinned_by_commit():

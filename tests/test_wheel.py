@@ -175,6 +175,45 @@ def test_an_empty_folder_and_no_run_yet(installed):
 
 
 @runs_a_chapter
+def test_a_launched_notebook_installs_and_runs_to_its_end(installed):
+    """As on a machine without the package: the first cell installs it, pip asking no index, and the rest follows."""
+    other = installed.empty.parent / "other"
+    installed.call([sys.executable, "-m", "venv", "--without-pip", other])
+    (own,) = other.glob("lib/python*/site-packages")
+    (own / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    words = [
+        "notebook",
+        CHAPTER,
+        "--out",
+        "launched",
+        "--install",
+        "--source",
+        f"carving-the-elbo[book] @ {installed.wheel.as_uri()}",
+    ]
+    installed.elbo(*words, "--lock", str(ROOT / "requirements.lock"))
+    values = yaml.safe_load((ROOT / "book" / "profiles" / "smoke.yml").read_text())[CHAPTER]
+    papermill = [
+        other / "bin" / "python",
+        "-m",
+        "papermill",
+        f"launched/{CHAPTER}.ipynb",
+        "executed.ipynb",
+        "-k",
+        "python3",
+    ]
+    environment = {**installed.environment, "PIP_NO_INDEX": "1", "JUPYTER_PREFER_ENV_PATH": "1"}
+    done = subprocess.run(
+        [*papermill, "-y", yaml.safe_dump(values)], cwd=installed.empty, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (own / "elbo" / "_book").is_dir()
+    notebook = json.loads((installed.empty / "executed.ipynb").read_text())
+    (record,) = (json.loads(one["files"]["json"]) for one in figures_in(notebook) if one["id"] == FIGURE)
+    assert {name: record["environment"][name] for name in ("commit", "dirty")} == installed.state
+    assert record["parameters"]["epochs"] == values["epochs"] and "importlib" not in record["parameters"]
+
+
+@runs_a_chapter
 def test_a_run_a_citation_and_the_figure_again(installed):
     assert "done in" in installed.elbo("run", CHAPTER, "--profile", "smoke").stderr
     run = json.loads((installed.empty / "_build" / "runs" / "smoke" / CHAPTER / "run.json").read_text())

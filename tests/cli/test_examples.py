@@ -60,6 +60,8 @@ def test_an_example_is_a_command_of_this_book(words, text, monkeypatch):
     if verb == ("run",):
         for name in values["chapters"]:
             resolve(read_chapter(PROJECT, name), profile, pairs(values["parameter"]), values["device"])
+    if verb == ("notebook",):
+        assert set(values["chapters"] or ()) <= set(keys)
     if verb == ("params",):
         assert values["chapter"] in keys
     if verb in (("cite",), ("reproduce",)):

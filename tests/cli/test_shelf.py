@@ -1,4 +1,4 @@
-"""What a reader finds out by asking: chapters, durations, parameters, versions, figures as files, words for the shell."""
+"""What a reader finds out by asking: chapters, durations, parameters, versions, files, words for the shell."""
 
 from __future__ import annotations
 

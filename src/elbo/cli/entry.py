@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from elbo.cli import chapters, data, figures, releases, shelf, sweeps
+from elbo.cli import chapters, data, figures, launch, releases, shelf, sweeps
 from elbo.cli.arguments import complaint, paired
 from elbo.cli.options import EXIT_CODES
 from elbo.cli.version import described
@@ -27,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _group in (shelf.verbs, chapters.verbs, figures.verbs, sweeps.verbs, releases.verbs, data.verbs):
+for _group in (shelf.verbs, chapters.verbs, launch.verbs, figures.verbs, sweeps.verbs, releases.verbs, data.verbs):
     app.add_typer(_group)
 
 
