@@ -1,4 +1,4 @@
-"""Weight and speed of the built chapters: requests, bytes as a server sends them, paint, load and shift at 4x CPU throttle.
+"""Weight and speed of the built chapters: requests, bytes as sent, paint, load and shift at 4x CPU throttle.
 
 ``python -m benchmarks pages`` looks at ``_build/html`` (or at the directory in ``ELBO_HTML``) in the Chromium of the
 system. Bytes are those of every file that the page asks for, once it has been scrolled to its end, each compressed by
@@ -20,7 +20,8 @@ from urllib.parse import unquote, urlsplit
 
 CHAPTERS = ("blei-2017", "kingma-welling-2013", "hoffman-johnson-2016", "higgins-2017")
 THROTTLE = 4.0
-SHIFT = """window.shifted = 0; new PerformanceObserver(list => list.getEntries().forEach(it => window.shifted += it.value))
+SHIFT = """window.shifted = 0;
+new PerformanceObserver(list => list.getEntries().forEach(it => window.shifted += it.value))
   .observe({type: 'layout-shift', buffered: true})"""
 TIMES = """() => ({paint: performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000,
   load: performance.getEntriesByType('navigation')[0].loadEventEnd / 1000, shift: window.shifted})"""

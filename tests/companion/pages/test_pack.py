@@ -36,7 +36,8 @@ def site(tmp_path) -> Path:
     face = (
         '@font-face{src:url(fonts/fa-solid-900.woff2) format("woff2"),url(fonts/fa-solid-900.ttf) format("truetype")}'
     )
-    rules = 'p{--icon:"\\0043";--sign:"\uef00"}.fa-download:before{content:"\\0041"}.fa-ship:before,.fa-boat:before{content:"\\0042"}'
+    signs = 'p{--icon:"\\0043";--sign:"\uef00"}'
+    rules = signs + '.fa-download:before{content:"\\0041"}.fa-ship:before,.fa-boat:before{content:"\\0042"}'
     (static / "theme.css").write_text(f'@charset "UTF-8";@import "basic.css";{face}{rules}')
     (static / "basic.css").write_text("a{background:url(file.png)}")
     (static / "sub" / "own.css").write_text("b{background:url('../pic.svg')}c{background:url(data:x)}")

@@ -397,8 +397,8 @@ def _dip(table: pd.DataFrame) -> str:
     if deepest < 0.1:
         return "Its held-out bound rises all the way."
     return (
-        f"On the way its held-out bound dips by {number(deepest, 1)} nats: narrow weights cost more than few images can "
-        "pay, and it gives them up one after another."
+        f"On the way its held-out bound dips by {number(deepest, 1)} nats: narrow weights cost more than few images "
+        "can pay, and it gives them up one after another."
     )
 
 
