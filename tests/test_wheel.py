@@ -48,7 +48,7 @@ class Installed:
             for name, value in os.environ.items()
             if name not in ("PYTHONPATH", "VIRTUAL_ENV", "ELBO_ROOT", "PYTHONHOME")
         }
-        self.state = commit(ROOT)
+        self.state, self.lock = commit(ROOT), fingerprint.lock_digest(ROOT)
         build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", self.made, ROOT]
         self.call(build)  # the wheel from the source distribution
         self.call([sys.executable, "-m", "venv", "--without-pip", folder / "env"])
@@ -218,7 +218,7 @@ def test_a_run_a_citation_and_the_figure_again(installed):
     assert "done in" in installed.elbo("run", CHAPTER, "--profile", "smoke").stderr
     run = json.loads((installed.empty / "_build" / "runs" / "smoke" / CHAPTER / "run.json").read_text())
     assert {name: run[name] for name in ("commit", "dirty")} == installed.state
-    assert run["lock_sha256"] == fingerprint.lock_digest(ROOT)
+    assert run["lock_sha256"] == installed.lock
     shown = installed.elbo("cite", FIGURE, "--profile", "smoke").stdout
     assert f"Figure {FIGURE}" in shown and run["commit"][:12] in shown
     figures = json.loads(installed.elbo("figures", "--profile", "smoke", "--json").stdout)
