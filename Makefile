@@ -10,12 +10,13 @@ MATHEMATICS := $(addprefix tests/,test_densities.py test_checks.py models estima
   $(wildcard tests/book/test_equations_*.py)
 PYTHON_FILES := src tests benchmarks
 
-.PHONY: book test mathematics equations browser lint bench env clean distclean help
+.PHONY: book test mathematics faults equations browser lint bench env clean distclean help
 
 help:
 	@echo "make book   set up, run the chapters (PROFILE=$(PROFILE), JOBS=$(JOBS)), build the HTML"
 	@echo "make test   set up, run the tests"
 	@echo "make mathematics  the tests of the library alone, without pages and commands"
+	@echo "make faults the campaign of faults: thousands of bad inputs, hundreds of killed commands, with counts (an hour)"
 	@echo "make equations   the tests of the equations alone; the pages of the next build say how they ended"
 	@echo "make browser  set up, check the built pages in Chromium (which must be installed)"
 	@echo "make lint   set up, check the code: ruff (rules and format) and mypy"
@@ -31,6 +32,9 @@ test: $(STAMP)
 
 mathematics: $(STAMP)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(MATHEMATICS)
+
+faults: $(STAMP)
+	@PYTHONPATH=src:tests/support OMP_NUM_THREADS=1 $(BIN)/python -m faults
 
 browser: $(STAMP)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[browser]'

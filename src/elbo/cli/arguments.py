@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from elbo.companion.project.errors import CompanionError
+from elbo.companion.project.errors import CompanionError, shorten
 
 __all__ = ["complaint", "paired", "pairs"]
 
@@ -54,4 +54,4 @@ def complaint(error: Exception) -> str | None:
         return ""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "elbo"
-    return f"{message().rstrip('.')}; see {command} --help"
+    return f"{shorten(message().rstrip('.'), 300)}; see {command} --help"

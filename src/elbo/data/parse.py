@@ -23,6 +23,9 @@ __all__ = ["digits", "dsprites", "frey", "idx", "mnist", "photos"]
 _Root = str | os.PathLike | None
 
 
+_MOST = 1 << 26  # bytes that a packed file of a data set may unpack to, images of dSprites excepted
+
+
 def digits(split: str, root: _Root = None, download: bool = True) -> tuple[Tensor, Tensor]:
     """scikit-learn's 8x8 scans: ``(N, 8, 8)`` uint8 in 0..16 and ``(N,)`` int64.
 
@@ -73,7 +76,7 @@ def idx(path: Path) -> Tensor:
     reader = torchvision("datasets.mnist")
     read = reader.read_image_file if "idx3" in path.name else reader.read_label_file
     try:
-        plain = gzip.decompress(path.read_bytes())
+        plain = _gunzipped(path)
         with tempfile.TemporaryDirectory() as folder:  # the reader wants a plain file; the data folder may be read-only
             file = Path(folder, path.stem)
             file.write_bytes(plain)
@@ -82,6 +85,19 @@ def idx(path: Path) -> Tensor:
         raise DataError(
             f"{path} is not a gzipped IDX file ({error}); run `elbo data fetch mnist` to replace it"
         ) from error
+
+
+def _gunzipped(path: Path) -> bytes:
+    """The content of a .gz file, to 64 MiB; the largest of MNIST's has 47,040,016 bytes.
+
+    Raises:
+        ValueError: it holds more.
+    """
+    with gzip.open(path) as stream:
+        plain = stream.read(_MOST + 1)
+    if len(plain) > _MOST:
+        raise ValueError(f"it unpacks to more than {_MOST:,} bytes")
+    return plain
 
 
 def frey(split: str, root: _Root = None, download: bool = True) -> tuple[Tensor, None]:
@@ -104,11 +120,13 @@ def dsprites(path: Path) -> tuple[Tensor, Tensor]:
     fix = "run `elbo data fetch dsprites-official` to replace it"
     try:
         with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("latents_classes.npy").file_size > _MOST:
+                raise ValueError(f"its factors unpack to more than {_MOST:,} bytes")
             with archive.open("latents_classes.npy") as stream:
                 factors = np.lib.format.read_array(stream, allow_pickle=False)
             with archive.open("imgs.npy") as stream:
                 rows = _packed(stream)
-    except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is not the npz of dSprites ({error}); {fix}") from error
     if factors.shape != (len(rows), 6):
         raise DataError(f"{path} holds {len(rows)} images and factors of shape {factors.shape}; {fix}")
@@ -120,7 +138,7 @@ def _packed(stream: IO[bytes]) -> np.ndarray:
     version = np.lib.format.read_magic(stream)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = header(stream)
-    if dtype != np.uint8 or len(shape) != 3 or shape[1:] != (64, 64) or fortran:
+    if dtype != np.uint8 or len(shape) != 3 or shape[1:] != (64, 64) or fortran or shape[0] > _MOST // 64:
         raise ValueError(f"images of shape {shape}, {dtype}")
     rows = np.empty((shape[0], 64), np.int64)
     for start in range(0, len(rows), 4096):

@@ -42,5 +42,7 @@ class Tally:
         width = max((len(family) for family in self.tried), default=5)
         rows = [f"{family:{width}}  {count:6,} tried  {wrong[family]:4,} wrong" for family, count in self.tried.items()]
         rows.append(f"{'all':{width}}  {self.tried.total():6,} tried  {len(self.wrong):4,} wrong")
-        repeats = [f"repeat: python -m faults {family} --count 1 --seed {seed}" for family, seed, _ in self.wrong]
+        repeats = [
+            f"repeat: python -m faults {family.split(':')[0]} --count 1 --seed {seed}" for family, seed, _ in self.wrong
+        ]
         return [*rows, *repeats]

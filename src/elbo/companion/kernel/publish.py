@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from elbo.companion.kernel import excerpt, panels
 from elbo.companion.kernel.drawn import mismatch
 from elbo.companion.kernel.session import Session, current
+from elbo.companion.project.errors import quote
 from elbo.companion.project.settings import checkout, home, packaged
 from elbo.companion.record import embedded, swhid
 from elbo.companion.record.handover import MIME, cell_lines
@@ -123,7 +124,7 @@ def bundle(
 def _check(fig: Figure, id: str, caption: str, alt: str, data: pd.DataFrame, session: Session) -> None:
     if not _ID.fullmatch(id) or not id.startswith(session.chapter + "-"):
         raise FigureError(
-            f"figure id {id!r}: use {session.chapter}-<slug> in lower-case letters, digits and single hyphens"
+            f"figure id {quote(id)}: use {session.chapter}-<slug> in lower-case letters, digits and single hyphens"
         )
     if not alt.strip():
         raise FigureError(f"figure {id}: alt is empty; say in a sentence what a reader should see")
@@ -181,19 +182,19 @@ def _not_tidy(data: pd.DataFrame) -> str | None:
     if nameless := [place for place, name in enumerate(names, 1) if not name.strip() or _not_text(name)]:
         return f"column {nameless[0]} of `data` has no name; every column is called by a word"
     if len(set(names)) < len(names):
-        return f"two columns of `data` are called {max(names, key=names.count)!r}; give each a name of its own"
+        return f"two columns of `data` are called {quote(max(names, key=names.count))}; give each a name of its own"
     numbers = data.select_dtypes("number")
     for name in numbers:
         values = data[name].to_numpy()
         if values.dtype.kind == "c":
-            return f"column {name!r} of `data` holds complex numbers; give real and imaginary part a column each"
+            return f"column {quote(name)} of `data` holds complex numbers; give real and imaginary part a column each"
         if values.dtype.kind == "f" and np.isinf(values).any():
-            return f"column {name!r} of `data` is infinite somewhere; leave the cell empty (NaN) and say why"
+            return f"column {quote(name)} of `data` is infinite somewhere; leave the cell empty (NaN) and say why"
     if len(numbers.columns) and not numbers.notna().to_numpy().any():
         return "every number of `data` is NaN: there is nothing to show"
     for name in data.columns.difference(numbers.columns):
         if any(_not_text(word) for word in data[name] if isinstance(word, str)):
-            return f"column {name!r} of `data` holds half a character (a lone surrogate); write it anew"
+            return f"column {quote(name)} of `data` holds half a character (a lone surrogate); write it anew"
     return None
 
 

@@ -241,8 +241,11 @@ def _from_png(content: bytes) -> str | None:
 
 
 def _from_pdf(content: bytes) -> str | None:
+    import logging
+
     from pypdf import PdfReader
 
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what it thinks of a file is not for the reader
     about = PdfReader(io.BytesIO(content)).metadata
     text = about.get("/Keywords") if about else None
     return None if text is None else str(text)
