@@ -1,8 +1,9 @@
-"""Checks of the built pages in a real browser: Chromium of the system, driven by Playwright, with axe-core inside the page.
+"""Checks of the built pages in a real browser: Chromium of the system, driven by Playwright,
+with axe-core inside the page.
 
-``pytest tests/browser --book _build/html`` checks every page of that book. Without ``--book`` a small book is built with the real
-configuration, theme and extensions, so that a plain test run checks something too. Where there is no browser the tests are skipped
-with one sentence; with ``ELBO_BROWSER=required`` in the environment they fail instead.
+``pytest tests/browser --book _build/html`` checks every page of that book. Without ``--book`` a small book is built
+with the real configuration, theme and extensions, so that a plain test run checks something too. Where there is no
+browser the tests are skipped with one sentence; with ``ELBO_BROWSER=required`` in the environment they fail instead.
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ def pytest_generate_tests(metafunc):
 def chromium():
     """The browser, one a worker."""
     if MISSING:
-        text = f"the pages are not checked in a browser: missing {MISSING} (on Debian: apt-get install chromium; then make browser)"
+        text = (
+            f"the pages are not checked in a browser: missing {MISSING} (on Debian: apt-get install chromium; then "
+            "make browser)"
+        )
         (pytest.fail if os.environ.get("ELBO_BROWSER") == "required" else pytest.skip)(text)
     from playwright.sync_api import sync_playwright
 

@@ -48,7 +48,8 @@ def test_axe_names_the_rule(page, body, rule):
 
 def test_a_request_to_the_network_is_refused_and_remembered(page):
     seen = page(
-        '<img src="https://example.org/x.png" alt="A picture from elsewhere"><script src="https://example.org/x.js"></script>'
+        '<img src="https://example.org/x.png" alt="A picture from elsewhere"><script '
+        'src="https://example.org/x.js"></script>'
     )
     assert sorted(seen.refused) == ["https://example.org/x.js", "https://example.org/x.png"]
     assert broken_images(seen) == ["https://example.org/x.png"]
@@ -61,7 +62,8 @@ def test_an_error_of_a_script_is_a_complaint(page):
 
 def test_an_image_needs_a_description(page):
     seen = page(
-        f'<img src="{PIXEL}" alt=""><img src="{PIXEL}" alt="../_images/a-long-name.svg"><img src="{PIXEL}" alt="A figure">'
+        f'<img src="{PIXEL}" alt=""><img src="{PIXEL}" alt="../_images/a-long-name.svg"><img src="{PIXEL}" alt="A '
+        'figure">'
     )
     assert len(undescribed_images(seen)) == 3
 

@@ -72,8 +72,8 @@ def css(element: ET.Element) -> dict[str, str]:
 def confused(svg: Path) -> list[str]:
     """Pairs of lines of one panel that some reader cannot tell apart.
 
-    A blend of two colours of the palette stands for a number between two others and is not judged. On a grey print a name beside
-    each line, in the line's own colour, is help enough.
+    A blend of two colours of the palette stands for a number between two others and is not judged. On a grey print a
+    name beside each line, in the line's own colour, is help enough.
     """
     found = []
     for number, (drawn, labels) in enumerate(panels(svg), start=1):

@@ -245,7 +245,10 @@ def test_without_its_payload_the_static_figure_stays(visit, live_book, id):
 @pytest.mark.parametrize("id", [id for id in live.IDS if live.figure(id).payload])
 def test_a_payload_comes_when_the_figure_comes_near(visit, live_book, id):
     seen = visit(live_book / "book" / "index.html")
-    far = "document.head.append(Object.assign(document.createElement('style'), {textContent: 'elbo-live {margin-top: 6000px}'}))"
+    far = (
+        "document.head.append(Object.assign(document.createElement('style'), {textContent: 'elbo-live {margin-top: "
+        "6000px}'}))"
+    )
     seen.page.add_init_script(f"document.addEventListener('readystatechange', () => {{ {far} }}, {{once: true}})")
     seen.page.goto((live_book / "book" / f"{id}.html").as_uri())
     seen.page.wait_for_timeout(500)
@@ -272,8 +275,8 @@ def test_the_page_does_not_jump(visit, live_book, id, screen):
     seen.page.wait_for_function("document.querySelector('elbo-live').matches('.elbo-live-on')")
     seen.page.wait_for_timeout(300)
     shift = seen.ask(
-        "new Promise(done => new PerformanceObserver(list => done(list.getEntries().reduce((sum, it) => sum + it.value, 0)))"
-        ".observe({type: 'layout-shift', buffered: true}) || setTimeout(() => done(0), 500))"
+        "new Promise(done => new PerformanceObserver(list => done(list.getEntries().reduce((sum, it) => sum + "
+        "it.value, 0))).observe({type: 'layout-shift', buffered: true}) || setTimeout(() => done(0), 500))"
     )
     assert shift <= 0.02
 
@@ -333,8 +336,9 @@ def test_it_runs_as_an_anywidget(visit, live_book, id):
     seen.page.evaluate(
         """async ([module, held]) => {
           const figure = (await import(module)).default, heard = {};
-          window.model = {get: name => held[name], set: (name, value) => { held[name] = value; }, save_changes: () => { window.saved = held.state; },
-            on: (name, act) => { heard[name] = act; }, push: state => { held.state = state; heard["change:state"](); }};
+          window.model = {get: name => held[name], set: (name, value) => { held[name] = value; },
+            save_changes: () => { window.saved = held.state; }, on: (name, act) => { heard[name] = act; },
+            push: state => { held.state = state; heard["change:state"](); }};
           figure.render({model, el: document.querySelector("article")});
         }""",
         [module, json.loads(json.dumps(widget.traits(id)))],

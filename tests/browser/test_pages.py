@@ -1,4 +1,6 @@
-"""Every page: without network, without complaint, with its mathematics and figures, for keyboard, screen reader, phone and paper."""
+"""Every page: without network, without complaint, with its mathematics and figures, for keyboard,
+screen reader, phone and paper.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,10 @@ def test_what_goes_on_beyond_the_edge_of_a_phone_says_so(seen):
         "[...document.querySelectorAll('.bd-article .katex-display')].filter(it => it.scrollWidth > it.clientWidth + 1)"
     )
     assert seen.ask(f"{wide}.filter(it => !it.matches('.elbo-scrolls')).map(it => it.textContent.slice(0, 60))") == []
-    sign = "[it.parentElement, it.parentElement.querySelector('.eqno')].filter(Boolean).map(of => getComputedStyle(of, '::before').content)"
+    sign = (
+        "[it.parentElement, it.parentElement.querySelector('.eqno')].filter(Boolean).map(of => "
+        "getComputedStyle(of, '::before').content)"
+    )
     assert all("swipe" in str(found) for found in seen.ask(f"{wide}.map(it => {sign})"))
 
 

@@ -11,7 +11,9 @@ import pytest
 from browsing import DESKTOP, Visit
 
 NO_SNIPPETS = "Access to fetch at 'file:"
-"""Opened from a folder, the search page lists what it finds but may not fetch the pages to quote from them; Chromium says so."""
+"""Opened from a folder, the search page lists what it finds but may not fetch the pages to
+quote from them; Chromium says so.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,8 @@ def copied(seen: Visit, press) -> str:
     """What is on the clipboard after ``press()``; the clipboard is watched where the page hands the text over."""
     seen.ask(
         "() => { window.copied = null; document.addEventListener('copy', () => "
-        "{ window.copied = document.activeElement.value || getSelection().toString(); }, {capture: true, once: true}); }"
+        "{ window.copied = document.activeElement.value || getSelection().toString(); }, {capture: true, once: true}); "
+        "}"
     )
     press()
     seen.page.wait_for_function("window.copied !== null")

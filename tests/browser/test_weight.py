@@ -9,7 +9,9 @@ from browsing import Visit
 
 REQUESTS = 40
 BYTES = {"blei-2017": 800_000, "kingma-welling-2013": 700_000, "figures": 1_600_000}
-"""Of pages with more figures than others: the review and Kingma & Welling have twenty-eight and twenty-three, the gallery all of them, and the live ones."""
+"""Of pages with more figures than others: the review and Kingma & Welling have twenty-eight and twenty-three, the
+gallery all of them, and the live ones.
+"""
 
 
 def test_requests_and_bytes(chromium, book, address):

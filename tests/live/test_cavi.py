@@ -1,4 +1,6 @@
-"""Every step of coordinate ascent: the script's bound by its definition, the package's and the script's trajectories side by side."""
+"""Every step of coordinate ascent: the script's bound by its definition, the package's and the
+script's trajectories side by side.
+"""
 
 from __future__ import annotations
 

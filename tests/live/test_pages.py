@@ -1,4 +1,6 @@
-"""Live figures outside the browser: every builder gets the static figure, gallery, files, list and citations name the first state."""
+"""Live figures outside the browser: every builder gets the static figure, gallery, files, list and
+citations name the first state.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ Lost: {{live-decoder}}`loss_in_nats .4f` nats of {{live-decoder}}`test_bound_flo
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """``built(builder)``: the folder that a builder of Sphinx makes of a book with one live figure; a warning is an error."""
+    """``built(builder)``: the folder that a builder of Sphinx makes of a book with one live
+    figure; a warning is an error.
+    """
     root = tmp_path_factory.mktemp("pages")
     source = root / "source"
     (source / "book").mkdir(parents=True)

@@ -1,4 +1,6 @@
-"""Every live figure: the script computes what the package computes, term by term, over its controls and their corners."""
+"""Every live figure: the script computes what the package computes, term by term, over
+its controls and their corners.
+"""
 
 from __future__ import annotations
 
@@ -95,8 +97,8 @@ def test_templates_are_filled_alike(template, values):
 def test_a_process_that_used_the_engine_ends():
     """A process that leaves an engine open may hang at exit; 25 plain ones start it and end."""
     program = (
-        f"import importlib.util as u; s = u.spec_from_file_location('engine', {engine.__file__!r}); m = u.module_from_spec(s);"
-        "s.loader.exec_module(m); print(m.sentence('{a:.2f}', {'a': 1}))"
+        f"import importlib.util as u; s = u.spec_from_file_location('engine', {engine.__file__!r}); m = "
+        "u.module_from_spec(s);s.loader.exec_module(m); print(m.sentence('{a:.2f}', {'a': 1}))"
     )
     for _ in range(25):
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

@@ -1,4 +1,6 @@
-"""Both directions of KL by adaptive quadrature, their optima by scipy's minimiser, the factorised variance by Rényi's closed form."""
+"""Both directions of KL by adaptive quadrature, their optima by scipy's minimiser, the factorised
+variance by Rényi's closed form.
+"""
 
 from __future__ import annotations
 

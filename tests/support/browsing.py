@@ -32,7 +32,8 @@ def axe() -> str:
 
 
 class Visit:
-    """A page opened from its file, in a context of its own. Every request that is not for a local file is refused and remembered.
+    """A page opened from its file, in a context of its own. Every request that is not for a local
+    file is refused and remembered.
 
     Args:
         path: the file.
@@ -57,8 +58,9 @@ class Visit:
         self.context.close()
 
     def look(self, screen: dict = DESKTOP, theme: str = "light", media: str = "screen") -> None:
-        """Look at the page on this screen (or on paper, ``media="print"``) in this theme, and wait until it has settled:
-        the theme's script waits 300 ms before it sees to what scrolls."""
+        """Look at the page on this screen (or on paper, ``media="print"``) in this theme, and wait until it has
+        settled: the theme's script waits 300 ms before it sees to what scrolls.
+        """
         self.page.set_viewport_size(screen)
         self.page.emulate_media(color_scheme=theme, media=media)
         self.page.evaluate("() => document.fonts.ready.then(() => 0)")
@@ -94,15 +96,19 @@ class Visit:
         return self.page.evaluate(script)
 
 
-CUT = """it.checkVisibility() && (it.getBoundingClientRect().left < 0 || it.getBoundingClientRect().right > innerWidth + 1
+CUT = """it.checkVisibility() && (it.getBoundingClientRect().left < 0
+  || it.getBoundingClientRect().right > innerWidth + 1
   || [...function* () { for (let up = it.parentElement; up; up = up.parentElement) yield up }()].some(up =>
-    getComputedStyle(up).overflowX !== 'visible' && it.getBoundingClientRect().right > up.getBoundingClientRect().right + 1))"""
+    getComputedStyle(up).overflowX !== 'visible'
+    && it.getBoundingClientRect().right > up.getBoundingClientRect().right + 1))"""
 TAB_STOPS = """() => {
   const path = it => it.id ? '#' + it.id : (it.parentElement ? path(it.parentElement) : '') + '>' + it.localName
     + ':' + [...(it.parentElement?.children ?? [])].indexOf(it);
   const name = it => path(it) + ' ' + (it.textContent.trim() || it.title || it.ariaLabel || '').slice(0, 40);
-  window.stops = () => [...document.querySelectorAll('a[href], button, summary, input, select, textarea, [tabindex="0"]')]
-    .filter(it => it.checkVisibility({visibilityProperty: true}) && it.tabIndex >= 0 && !it.disabled && !it.closest('[inert]')
+  window.stops = () => [...document.querySelectorAll(
+      'a[href], button, summary, input, select, textarea, [tabindex="0"]')]
+    .filter(it => it.checkVisibility({visibilityProperty: true}) && it.tabIndex >= 0
+      && !it.disabled && !it.closest('[inert]')
       && !(it.type === 'radio' && !it.checked))  // arrow keys reach the other choices
     .map(name);
   window.focused = () => {

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,7 +51,8 @@ def _version() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; a reader's mistake is one sentence on standard error, no traceback."""
-    for stream in (sys.stdout, sys.stderr):
+    streams: tuple[Any, ...] = (sys.stdout, sys.stderr)
+    for stream in streams:
         with contextlib.suppress(AttributeError, ValueError, OSError):  # a terminal without these letters gets escapes
             stream.reconfigure(errors="backslashreplace")
     return _delivered(_run(paired(sys.argv[1:] if arguments is None else arguments)))

@@ -15,7 +15,9 @@ _PLACED = re.compile(r"^`{3,}\{live\}[ \t]+(\S+)[ \t]*$", re.MULTILINE)
 
 
 def places(book: Path) -> dict[str, str]:
-    """Where the live figures stand: the page's name by id, from the texts of a book, in the order of :data:`elbo.live.IDS`."""
+    """Where the live figures stand: the page's name by id, from the texts of a book, in the
+    order of :data:`elbo.live.IDS`.
+    """
     found = {id: page.stem for page in sorted(book.glob("*.md")) for id in _PLACED.findall(page.read_text("utf-8"))}
     return {id: found[id] for id in live.IDS if id in found}
 

@@ -1,7 +1,9 @@
-"""The small decoder of the latent walk: ``python -m elbo.live.decoder`` trains it, quantises it and writes payload and record.
+"""The small decoder of the latent walk: ``python -m elbo.live.decoder`` trains it, quantises it
+and writes payload and record.
 
-One byte a weight, with a scale for every output unit (a single scale a layer doubles the error); biases and scales are float32. The
-payload also holds the encodings of :data:`CODES` test images, for the aggregated posterior. :func:`read` takes it apart again.
+One byte a weight, with a scale for every output unit (a single scale a layer doubles the error); biases and scales
+are float32. The payload also holds the encodings of :data:`CODES` test images, for the aggregated posterior.
+:func:`read` takes it apart again.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ PAYLOAD, RECORD = STATIC / NAME, Path(__file__).parent / "decoder.json"
 
 
 class Payload(NamedTuple):
-    """What a payload holds, in float64: a decoder's parameters under the names of :class:`VAE`, and encodings ``(CODES, 2)``."""
+    """What a payload holds, in float64: a decoder's parameters under the names of
+    :class:`VAE`, and encodings ``(CODES, 2)``.
+    """
 
     params: dict[str, Tensor]
     mean: Tensor
@@ -38,7 +42,9 @@ class Payload(NamedTuple):
 
 
 def pack(params: dict[str, Tensor], mean: Tensor, log_var: Tensor) -> bytes:
-    """Bytes of a payload: of each layer the scales and biases (float32) and weights (int8, input by output), then codes (int16)."""
+    """Bytes of a payload: of each layer the scales and biases (float32) and weights (int8, input
+    by output), then codes (int16).
+    """
     parts = []
     for layer in LAYERS:
         weight = params[f"{layer}.weight"].double()
@@ -103,7 +109,8 @@ def main() -> None:
         "command": "python -m elbo.live.decoder",
         "model": repr(MODEL),
         "settings": {**settings, "optimiser": "adam", "init_scale": "glorot", "seed": 0, "pixels": "grey"},
-        "data": "mnist: 60,000 training images; bounds over all 10,000 test images, one draw each, the same for both decoders",
+        "data": "mnist: 60,000 training images; bounds over all 10,000 test images, one draw each, the same for both "
+        "decoders",
         "test_bound_float": bounds["float"].mean().item(),
         "test_bound_int8": bounds["int8"].mean().item(),
         "loss_in_nats": loss.mean().item(),
@@ -119,7 +126,8 @@ def main() -> None:
     }
     RECORD.write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")
     print(
-        f"payload {len(raw):,} bytes; ELBO {record['test_bound_float']:.3f} nats in float, {record['loss_in_nats']:.4f} lost"
+        f"payload {len(raw):,} bytes; ELBO {record['test_bound_float']:.3f} nats in float, "
+        f"{record['loss_in_nats']:.4f} lost"
     )
 
 

@@ -1,6 +1,7 @@
 """V8 inside Python, for checking the scripts of the live figures: closed before the interpreter ends.
 
-A process that leaves an engine open may hang at exit (12 of 25 did); ``atexit`` runs before that, and closing twice is harmless.
+A process that leaves an engine open may hang at exit (12 of 25 did); ``atexit`` runs before that,
+and closing twice is harmless.
 """
 
 from __future__ import annotations

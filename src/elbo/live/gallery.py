@@ -1,7 +1,7 @@
 """Sphinx extension: ``{live-gallery}`` shows every live figure of the book at its default state, and offers its files.
 
-``live/<id>.{svg,pdf,png,csv,bib,ris}`` at the root of the built site: the picture, the numbers of the default state in full precision, and
-its citation, whose address sets that state. ``live/live.{bib,ris,json}`` cites all of them.
+``live/<id>.{svg,pdf,png,csv,bib,ris}`` at the root of the built site: the picture, the numbers of the default state in
+full precision, and its citation, whose address sets that state. ``live/live.{bib,ris,json}`` cites all of them.
 """
 
 from __future__ import annotations

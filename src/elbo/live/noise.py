@@ -1,4 +1,5 @@
-"""The noise that Monte Carlo figures ship: 500 standard normals as 16-bit numbers, the same bytes for script and package.
+"""The noise that Monte Carlo figures ship: 500 standard normals as 16-bit numbers, the
+same bytes for script and package.
 
 ``python -m elbo.live.noise`` writes them again.
 """

@@ -1,4 +1,5 @@
-"""Sphinx extension: the directive ``{live}`` puts a live figure on the page, the role ``{live}`` links to a state of it.
+"""Sphinx extension: the directive ``{live}`` puts a live figure on the page, the role
+``{live}`` links to a state of it.
 
 ::
 
@@ -6,8 +7,8 @@
     ```
     {live}`too wide a code <elbo-four-cuts: sd=1.3>`
 
-The page holds the static figure, drawn by the Python twin while the book is built; its script replaces it where scripts run. PDF, print and
-readers without scripts keep it. Wrong names and values are warnings, hence errors under ``-W``.
+The page holds the static figure, drawn by the Python twin while the book is built; its script replaces it where scripts
+run. PDF, print and readers without scripts keep it. Wrong names and values are warnings, hence errors under ``-W``.
 """
 
 from __future__ import annotations
@@ -165,7 +166,9 @@ def _merge(app: Sphinx, env, docnames: list[str], other) -> None:
 
 
 def _cite(app: Sphinx, about: Figure) -> str:
-    """BibTeX of a state; ``@URL@`` is where the script writes the address. Empty for a book that does not say how it is cited."""
+    """BibTeX of a state; ``@URL@`` is where the script writes the address. Empty for a book
+    that does not say how it is cited.
+    """
     if not (Path(app.srcdir) / "CITATION.cff").is_file():
         return ""
     book, said = Book.read(Path(app.srcdir), "https://book.invalid"), record(about.id, "page")

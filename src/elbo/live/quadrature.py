@@ -1,7 +1,7 @@
 r"""The terms of Hoffman and Johnson's split for codes on a line, by quadrature instead of drawn codes.
 
-The trapezoid rule on a grid that is fine against the narrowest encoding converges faster than any power of its step for these
-integrands; grids and sums are not those of the scripts.
+The trapezoid rule on a grid that is fine against the narrowest encoding converges faster than any power of its step for
+these integrands; grids and sums are not those of the scripts.
 """
 
 from __future__ import annotations

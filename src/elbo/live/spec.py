@@ -1,7 +1,8 @@
-"""What a live figure is: one frozen record, from which the page, the script and the Python twin all take their ranges and words.
+"""What a live figure is: one frozen record, from which the page, the script and the Python twin
+all take their ranges and words.
 
-A figure is a question, at most three controls, a sentence with numbers, and two twins that compute them: ``terms`` here and ``terms`` in
-``static/live/<id>.js``. ``tests/live`` holds them together, number by number.
+A figure is a question, at most three controls, a sentence with numbers, and two twins that compute them: ``terms`` here
+and ``terms`` in ``static/live/<id>.js``. ``tests/live`` holds them together, number by number.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class Control:
 
 @dataclass(frozen=True)
 class Predict:
-    """Guess first: the answer is hidden until the reader has set ``control`` (or the figure's own controls) and reveals it.
+    """Guess first: the answer is hidden until the reader has set ``control`` (or the
+    figure's own controls) and reveals it.
 
     Attributes:
         prompt: what to do.

@@ -159,7 +159,9 @@ def test_a_signed_crate_vouches_for_its_files(site, pem, verify):
 
 
 def statement(kind: str, content: bytes, **changes) -> str:
-    """A bundle of sigstore with a signed in-toto statement about ``content``, as an attestation of a workflow has it."""
+    """A bundle of sigstore with a signed in-toto statement about ``content``, as an
+    attestation of a workflow has it.
+    """
     subject = [{"name": "x", "digest": {"sha256": hashlib.sha256(content).hexdigest()}}]
     payload = json.dumps({"_type": "https://in-toto.io/Statement/v1", "subject": subject}).encode()
     form = b"application/vnd.in-toto+json"

@@ -30,7 +30,9 @@ LAST = 'print("elbo: chapter {key} complete")'
 
 
 def make_book(root: Path) -> Path:
-    """The book, nothing run yet. Its chapter shows a figure that was drawn here once: no kernel imports anything heavy."""
+    """The book, nothing run yet. Its chapter shows a figure that was drawn here once: no
+    kernel imports anything heavy.
+    """
     (root / "book" / "profiles").mkdir(parents=True)
     (root / "figure.json").write_text(json.dumps(figure()))
     code = MIDDLE.format(figure=str(root / "figure.json"), id=FIGURE)
@@ -99,7 +101,8 @@ def run_of(folder: Path) -> int | None:
 
 
 def site_of(html: Path) -> tuple[int, int, frozenset[str]] | None:
-    """Generation of the pages, generation of the run that they show, and the names of the files; ``None`` without pages.
+    """Generation of the pages, generation of the run that they show, and the names of the
+    files; ``None`` without pages.
 
     Raises:
         ValueError: a page is missing or says neither.

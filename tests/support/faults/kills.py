@@ -1,7 +1,8 @@
 """Commands killed at random moments: the command, one of its processes, or all of them, by SIGKILL, TERM, HUP and INT.
 
-A command is forked from this process, which has imported what it needs, so that a case takes a fraction of its time. After each: what
-was there is the old or the new, whole; the command said one sentence; within five seconds nothing of it is left.
+A command is forked from this process, which has imported what it needs, so that a case takes a fraction of its
+time. After each: what was there is the old or the new, whole; the command said one sentence; within five
+seconds nothing of it is left.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from elbo.companion.project.errors import BUILD, CompanionError
 from elbo.companion.project.paths import Project, hold, replace_directory, staging
 from elbo.companion.record import fingerprint, metadata
 from elbo.companion.record.book import LICENSE, Author, doi_address
+from elbo.companion.record.environment import lock_digest
 from elbo.companion.release import signatures
 from elbo.companion.release.ready import Release
 from elbo.companion.release.verify import NAME
@@ -82,7 +83,7 @@ def contents(project: Project, release: Release, data: dict[str, Any], epoch: in
         {
             "fetched": data,
             "reference": _digests(project.root / "data" / "reference"),
-            "lock_sha256": fingerprint.lock_digest(project.root),
+            "lock_sha256": lock_digest(project.root),
         }
     )
     site = {path.relative_to(project.html).as_posix(): path.read_bytes() for path in _files(project.html)}

@@ -13,7 +13,7 @@ from elbo.companion.project.errors import CompanionError
 from elbo.companion.project.paths import Project
 from elbo.companion.record import fingerprint
 from elbo.companion.record.book import Book
-from elbo.companion.record.environment import commit
+from elbo.companion.record.environment import commit, lock_digest
 
 __all__ = ["Release", "changes", "check", "tag"]
 
@@ -104,7 +104,7 @@ def _pages(project: Project) -> str:
     now = {
         "package": fingerprint.package_digest(),
         "reference": fingerprint.directory_digest(project.root / "data" / "reference"),
-        "lock": fingerprint.lock_digest(project.root),
+        "lock": lock_digest(project.root),
     }
     other = [name for name, value in now.items() if stamp.get(name) != value]
     if other:

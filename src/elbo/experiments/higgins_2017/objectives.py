@@ -33,7 +33,9 @@ SETTINGS = {
     "batch_size": 128,
     "learning_rate": 1e-3,
 }
-"""Of the committed table: sprites and network of the chapter's small models, twice as many images, minibatches of 128."""
+"""Of the committed table: sprites and network of the chapter's small models, twice as
+many images, minibatches of 128.
+"""
 NAMES = {"beta-vae": "β-VAE", "beta-tcvae": "β-TCVAE", "factorvae": "FactorVAE", "capacity": "capacity"}
 GAMMA = 1000.0  # of the capacity, at 64 pixels on a side
 DISCRIMINATOR = {"layers": 4, "hidden": 200}

@@ -1,7 +1,7 @@
 """The two linear rows of figure 6 (left) as appendix A.3 of Higgins et al. (2017) makes them.
 
-PCA's ten components are whitened; ICA is fitted to each of the three pairs of shapes by itself, and the three scores are
-averaged. Everything else is that of :mod:`elbo.experiments.higgins_2017.baselines`.
+PCA's ten components are whitened; ICA is fitted to each of the three pairs of shapes by itself, and the three scores
+are averaged. Everything else is that of :mod:`elbo.experiments.higgins_2017.baselines`.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def linear_rows(
         pairs, train_votes, test_votes: as for :func:`elbo.disentanglement.higgins_score`.
 
     Returns:
-        Rows ``representation, classifier, seed`` with ``score`` and ``standard_error`` (of the test votes; of ICA the mean
-        over the pairs of shapes and its error), ``chance``, ``explained_variance`` (of PCA; of ICA the mean over pairs) and
-        ``converged``, the share of the fits of ICA that did.
+        Rows ``representation, classifier, seed`` with ``score`` and ``standard_error`` (of the test votes; of ICA the
+        mean over the pairs of shapes and its error), ``chance``, ``explained_variance`` (of PCA; of ICA the mean over
+        pairs) and ``converged``, the share of the fits of ICA that did.
 
     Raises:
         ValueError: fewer than two shapes, or what the metric raises.

@@ -1,10 +1,10 @@
 """The chapter's reference tables: the paper's network on all of dSprites, on one processor core.
 
-All models are one stack, which is trained once and kept in a checkpoint: a command that was stopped goes on where it was,
-and further tables find the models trained. The committed models were trained with the code of commits 11ed88e (the first
-1,000 steps) and d8119d4, on a core that was shared with others, and read with the commit that the records name; between the
-two the optimiser got a setting (``stages``) whose default changes nothing, which was written into the checkpoint's
-description.
+All models are one stack, which is trained once and kept in a checkpoint: a command that was stopped goes on where
+it was, and further tables find the models trained. The committed models were trained with the code of commits
+11ed88e (the first 1,000 steps) and d8119d4, on a core that was shared with others, and read with the commit that
+the records name; between the two the optimiser got a setting (``stages``) whose default changes nothing, which was
+written into the checkpoint's description.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ SETTINGS = {
     "optimiser": "adam",
     "learning_rate": 1e-3,
 }
-"""The paper's network and latent size. Optimiser, batch size and length are ours: the paper's Adagrad at 1e-2 gets less far
-in the same number of images, and how long the paper trained is not said."""
+"""The paper's network and latent size. Optimiser, batch size and length are ours: the paper's Adagrad at 1e-2 gets less
+far in the same number of images, and how long the paper trained is not said.
+"""
 READ = (1, 1, 4, 4, 4)
-"""What is encoded and scored: every fourth orientation, posX and posY, 11,520 images. Training draws from all 737,280, so
-that most of these it has not seen."""
+"""What is encoded and scored: every fourth orientation, posX and posY, 11,520 images. Training draws from all 737,280,
+so that most of these it has not seen.
+"""
 GLANCES = tuple(range(50_000, 1_000_001, 50_000))
 SHOWN = 32  # pixels on a side of the traversals: blocks of four averaged
 CLASSIFIER_STEPS = 1500

@@ -1,4 +1,6 @@
-"""The metric of Higgins et al. (2017) over the steps of its classifier: which representation is ahead depends on where it stops."""
+"""The metric of Higgins et al. (2017) over the steps of its classifier: which representation is
+ahead depends on where it stops.
+"""
 
 from __future__ import annotations
 
@@ -44,15 +46,16 @@ def step_table(
     train_votes: int = 3_000,
     test_votes: int = 2_000,
 ) -> pd.DataFrame:
-    """Scores of every representation by a classifier that is stopped after so many steps, and by one that is fitted to its end.
+    """Scores of every representation by a classifier that is stopped after so many steps, and by
+    one that is fitted to its end.
 
-    Each representation and seed has one draw of votes and one start; a classifier of more steps sees the minibatches of the
-    shorter one first. So a row is what :func:`elbo.disentanglement.higgins_score` gives with the generator
+    Each representation and seed has one draw of votes and one start; a classifier of more steps sees the minibatches of
+    the shorter one first. So a row is what :func:`elbo.disentanglement.higgins_score` gives with the generator
     ``keyed_generator("cpu", seed, "votes", 0)`` and that classifier.
 
     Returns:
-        Rows ``representation, seed, steps`` (0: fitted to its end, on standardised votes), ``score, standard_error`` (of the
-        test votes) and ``chance``. Scores are fractions.
+        Rows ``representation, seed, steps`` (0: fitted to its end, on standardised votes), ``score, standard_error``
+        (of the test votes) and ``chance``. Scores are fractions.
 
     Raises:
         ValueError: no such models, or what the metric raises.
@@ -84,7 +87,9 @@ def step_table(
 def _accuracy(
     votes: Tensor, labels: Tensor, train: int, classes: int, generator: torch.Generator
 ) -> Callable[[Adagrad | Softmax], float]:
-    """The accuracy of a classifier on the votes after the first ``train``, always from the same state of the generator."""
+    """The accuracy of a classifier on the votes after the first ``train``, always from
+    the same state of the generator.
+    """
     state = generator.get_state()
 
     def score(rule: Adagrad | Softmax) -> float:

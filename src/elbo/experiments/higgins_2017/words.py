@@ -83,7 +83,8 @@ def settings_table(
     seeds = len(set(models.trained.seeds))
     columns = {
         "small models": [
-            f"{sprites.side} × {sprites.side} pixels, {len(sprites):,} read (shape × scale × orientation × x × y = {grid})",
+            f"{sprites.side} × {sprites.side} pixels, {len(sprites):,} read (shape × scale × orientation × x × y = "
+            f"{grid})",
             f"{sprites.side**2}-{hidden}-{hidden}, latents {sizes}",
             f"{betas}; {seeds} seeds",
             f"{samples:,} images, {optimiser}",
@@ -110,15 +111,18 @@ def settings_table(
 def said_of_exchange(found: dict[str, float]) -> str:
     """What :func:`exchange` says of two models, in a sentence."""
     if found["possible"]:
-        return f"That is {found['price']:.1f} for one, between the two prices, as it has to be of models that are the best at theirs."
+        return (
+            f"That is {found['price']:.1f} for one, between the two prices, as it has to be of models that are the "
+            "best at theirs."
+        )
     if found["nats_lost"] < 0:
         return (
-            "A smaller rate and a better picture: the models at the smaller price would gain by changing places. They are not yet the "
-            "best at their price; their training is short."
+            "A smaller rate and a better picture: the models at the smaller price would gain by changing places. They "
+            "are not yet the best at their price; their training is short."
         )
     return (
-        f"That is {found['price']:.1f} for one, outside the two prices: one of the two is not yet the best at its price; the training "
-        f"is short."
+        f"That is {found['price']:.1f} for one, outside the two prices: one of the two is not yet the best at its "
+        f"price; the training is short."
     )
 
 

@@ -19,11 +19,15 @@ __all__ = ["ENCODER", "FIGURE", "NOISE", "best", "bound", "encoder", "evidence",
 NOISE = 0.25
 """``x = exp(z)`` plus noise of this variance; the prior of ``z`` is N(0, 1)."""
 ENCODER = (-1.1419, 1.4625, -0.3049, -0.9699)
-"""Mean ``a + b h(x)`` and log standard deviation ``c + d h(x)``, the maximisers of the average bound (:func:`fit_encoder`)."""
+"""Mean ``a + b h(x)`` and log standard deviation ``c + d h(x)``, the maximisers of the
+average bound (:func:`fit_encoder`).
+"""
 
 
 def bound(x: float, mean: float, sd: float) -> float:
-    r"""ELBO of ``N(mean, sd^2)``, nats, in closed form: :math:`E e^z = e^{m + s^2/2}`, :math:`E e^{2z} = e^{2m + 2s^2}`."""
+    r"""ELBO of ``N(mean, sd^2)``, nats, in closed form: :math:`E e^z = e^{m + s^2/2}`,
+    :math:`E e^{2z} = e^{2m + 2s^2}`.
+    """
     first, second = math.exp(mean + sd**2 / 2), math.exp(2 * mean + 2 * sd**2)
     likelihood = -0.5 * (LOG_2PI + math.log(NOISE) + (x * x - 2 * x * first + second) / NOISE)
     return likelihood - standard_gaussian_kl(tensor(mean), 2 * tensor(sd).log()).item()
@@ -55,7 +59,9 @@ def best(x: float) -> tuple[float, float]:
 
 
 def feature(x):
-    """The encoder's one hidden unit, close to ``log(1 + x)`` for large ``x`` and to zero for small: ``log(1 + softplus(2 x) / 2)``."""
+    """The encoder's one hidden unit, close to ``log(1 + x)`` for large ``x`` and to zero for small:
+    ``log(1 + softplus(2 x) / 2)``.
+    """
     return np.log1p(np.log1p(np.exp(2 * np.asarray(x))) / 2)
 
 
@@ -67,7 +73,9 @@ def encoder(x: float) -> tuple[float, float]:
 
 
 def fit_encoder() -> np.ndarray:
-    """The encoder's four numbers: the maximisers of the bound averaged over data of the model, on a grid of quantiles."""
+    """The encoder's four numbers: the maximisers of the bound averaged over data of the
+    model, on a grid of quantiles.
+    """
     x = np.exp(norm.ppf((np.arange(40) + 0.5) / 40))[:, None] + math.sqrt(NOISE) * norm.ppf((np.arange(11) + 0.5) / 11)
     x, h = x.ravel(), feature(x.ravel())
 
@@ -122,14 +130,16 @@ def draw(state, found):
 FIGURE = Figure(
     id="kingma-welling-2013-live-amortisation",
     question="What does it cost to let an encoder answer?",
-    caption="What does it cost to let an encoder answer? The bound on $\\log p(x)$ = {evidence:.3f} has two gaps. No Gaussian has the posterior's shape: "
-    "{approximation:.3f} nats (approximation). And one encoder for all data does not find the best Gaussian for this one: {amortisation:.3f} nats more "
-    "(amortisation). The second can be had back by optimising for the datum alone.",
-    alt="Left, a skewed posterior with the best Gaussian on it and the encoder's beside it. Right, both gaps against the datum, stacked; "
-    "amortisation grows at both ends.",
+    caption="What does it cost to let an encoder answer? The bound on $\\log p(x)$ = {evidence:.3f} has two gaps. No "
+    "Gaussian has the posterior's shape: {approximation:.3f} nats (approximation). And one encoder for all data does "
+    "not find the best Gaussian for this one: {amortisation:.3f} nats more (amortisation). The second can be had back "
+    "by optimising for the datum alone.",
+    alt="Left, a skewed posterior with the best Gaussian on it and the encoder's beside it. Right, both gaps against "
+    "the datum, stacked; amortisation grows at both ends.",
     controls=(Control("x", "Datum x", 3.0, -1, 5, 0.05, digits=2),),
     texts=(
-        "log p(x) = {evidence:.3f} = the encoder's bound {encoder:.3f} + amortisation gap {amortisation:.3f} + approximation gap {approximation:.3f} nats.",
+        "log p(x) = {evidence:.3f} = the encoder's bound {encoder:.3f} + amortisation gap {amortisation:.3f} + "
+        "approximation gap {approximation:.3f} nats.",
     ),
     terms=terms,
     draw=draw,

@@ -26,12 +26,16 @@ def _posterior(weight: float, beta: float = 1.0) -> tuple[float, float]:
 
 
 def tempered(w: float, beta: float) -> tuple[float, float]:
-    """Mean and standard deviation of the ``q`` that maximises the beta-ELBO, :func:`elbo.models.linear_gaussian.temper`."""
+    """Mean and standard deviation of the ``q`` that maximises the beta-ELBO,
+    :func:`elbo.models.linear_gaussian.temper`.
+    """
     return _posterior(w, beta)
 
 
 def imitated(w: float, t: float) -> tuple[float, float]:
-    """Those of the exact posterior under the prior N(0, t): with ``z = sqrt(t) u`` it is that of the weight ``sqrt(t) w``."""
+    """Those of the exact posterior under the prior N(0, t): with ``z = sqrt(t) u`` it is
+    that of the weight ``sqrt(t) w``.
+    """
     mean, sd = _posterior(math.sqrt(t) * w)
     return math.sqrt(t) * mean, math.sqrt(t) * sd
 
@@ -51,7 +55,9 @@ def best_prior(w: float, beta: float) -> float:
 
 
 def terms(beta: float, t: float, w: float) -> dict[str, float]:
-    """Both posteriors, their distance, the least distance over all priors, and how far a prior of the right variance is off."""
+    """Both posteriors, their distance, the least distance over all priors, and how far a
+    prior of the right variance is off.
+    """
     (mean, sd), (mean_t, sd_t) = tempered(w, beta), imitated(w, t)
     same = 1 + w**2 / beta - w**2  # precision of the prior that gives the tempered variance
     mean_same = _posterior_mean(w, 1 / same) if same > 0 else math.inf
@@ -106,26 +112,28 @@ _PRIORS = tuple(round(2 ** (i / 4), 4) for i in range(-24, 17))
 FIGURE = Figure(
     id="higgins-2017-live-beta",
     question="Is a larger beta just a narrower prior?",
-    caption="Is a larger beta just a narrower prior? No. At $\\beta$ = {beta:.0f} the code of one datum has mean {mean:.3f} and variance "
-    "{variance:.3f} (star). A prior of variance {t:.2f} gives the same mean and the variance {variance_t:.3f}; the nearest that any comes "
-    "is {least:.3f} nats. With the variance right, its mean is off by the factor $\\beta$.",
-    alt="A plane of mean against variance with two straight paths that cross at one black dot; a star on the path of beta, "
-    "a green dot straight below it on the path of the prior.",
+    caption="Is a larger beta just a narrower prior? No. At $\\beta$ = {beta:.0f} the code of one datum has mean "
+    "{mean:.3f} and variance {variance:.3f} (star). A prior of variance {t:.2f} gives the same mean and the variance "
+    "{variance_t:.3f}; the nearest that any comes is {least:.3f} nats. With the variance right, its mean is off by the "
+    "factor $\\beta$.",
+    alt="A plane of mean against variance with two straight paths that cross at one black dot; a star on the path of "
+    "beta, a green dot straight below it on the path of the prior.",
     controls=(
         Control("beta", "beta", 4.0, values=_QUARTERS, digits=2),
         Control("t", "Variance t of the prior instead", 0.25, values=_PRIORS, digits=3),
         Control("w", "Weight w of the decoder", 1.0, 0.3, 2.5, 0.1, digits=1),
     ),
     texts=(
-        "With beta = {beta:.2f}: mean {mean:.3f}, variance {variance:.3f}. With a prior of variance {t:.3f}: {mean_t:.3f} and {variance_t:.3f}, "
-        "{distance:.3f} nats away; the best prior is {least:.3f} nats away. {same}",
+        "With beta = {beta:.2f}: mean {mean:.3f}, variance {variance:.3f}. With a prior of variance {t:.3f}: "
+        "{mean_t:.3f} and {variance_t:.3f}, {distance:.3f} nats away; the best prior is {least:.3f} nats away. {same}",
     ),
     terms=terms,
     draw=draw,
     constants={"datum": DATUM},
     predict=Predict(
         "Try to hit the star with the prior's variance t, then Reveal.",
-        "Your prior, variance {t:.3f}, is {distance:.3f} nats from the star. The best one is {least:.3f} nats away: no prior hits it.",
+        "Your prior, variance {t:.3f}, is {distance:.3f} nats from the star. The best one is {least:.3f} nats away: no "
+        "prior hits it.",
         None,
         {"beta": 4, "t": 1, "w": 1},
     ),

@@ -27,7 +27,9 @@ DATA = tuple(
 
 
 def trajectory(left: float, right: float) -> list[tuple[float, np.ndarray, np.ndarray]]:
-    """The bound (total nats), means and variances of ``q(mu)`` after 0, 1, ... steps of :func:`elbo.inference.cavi.step`."""
+    """The bound (total nats), means and variances of ``q(mu)`` after 0, 1, ... steps of
+    :func:`elbo.inference.cavi.step`.
+    """
     x = tensor(*DATA).unsqueeze(-1)
     var = torch.full((1, 2), 1 / (MODEL.mean_sd**-2 + len(DATA) / 2), dtype=torch.float64)
     q = UnitPosterior(tensor(left, right).reshape(1, 2, 1), var)
@@ -72,8 +74,16 @@ def draw(state, found):
     for start, look in (((state["left"], state["right"]), "cavi"), ((-4.0, 0.0), "svi")):
         bounds = [one[0] for one in trajectory(*start)]
         right.plot(bounds, color=style.COLOUR[look], linestyle=style.LINE[look])
-        style.guide(right.text(MOST, bounds[-1] + 0.3, f"start {start[0]:.0f} and {start[1]:.0f}".replace("-", "−"), fontsize=style.SMALL,
-                               ha="right", color=style.COLOUR[look]))  # fmt: skip
+        style.guide(
+            right.text(
+                MOST,
+                bounds[-1] + 0.3,
+                f"start {start[0]:.0f} and {start[1]:.0f}".replace("-", "−"),
+                fontsize=style.SMALL,
+                ha="right",
+                color=style.COLOUR[look],
+            )
+        )
     right.set_ylim(-108, -98)
     style.panel(right, "The bound", "step", "total nats")
     return figure
@@ -82,10 +92,11 @@ def draw(state, found):
 FIGURE = Figure(
     id="blei-2017-live-cavi",
     question="Two components, three clusters: which two does it find?",
-    caption="Two components, three clusters: which two does it find? That depends on where it starts. Coordinate ascent from the means $-1$ and {right:.2f} climbs from "
-    "{start:.1f} to {end:.1f} nats and stays there; from other starts it ends elsewhere, and no step ever goes down. There are two optima to find.",
-    alt="Left, ticks in three clusters with two bells over them. Right, the bound against steps for two starts; both rise quickly and level off at "
-    "different heights.",
+    caption="Two components, three clusters: which two does it find? That depends on where it starts. Coordinate "
+    "ascent from the means $-1$ and {right:.2f} climbs from {start:.1f} to {end:.1f} nats and stays there; from other "
+    "starts it ends elsewhere, and no step ever goes down. There are two optima to find.",
+    alt="Left, ticks in three clusters with two bells over them. Right, the bound against steps for two starts; both "
+    "rise quickly and level off at different heights.",
     controls=(
         Control("left", "First mean starts at", -1.0, -8, 8, 0.5, digits=2),
         # never equal to the first: two components that start equal stay so up to rounding
@@ -93,7 +104,8 @@ FIGURE = Figure(
         Control("step", "Steps of coordinate ascent", 6, 0, MOST, 1),
     ),
     texts=(
-        "After {step:.0f} steps the bound is {elbo:.3f} nats, with means {first:.3f} and {second:.3f}. It ends at {end:.3f}.",
+        "After {step:.0f} steps the bound is {elbo:.3f} nats, with means {first:.3f} and {second:.3f}. It ends at "
+        "{end:.3f}.",
     ),
     terms=terms,
     draw=draw,

@@ -34,7 +34,8 @@ CUTS = (
 def terms(mean: float, sd: float, cut: float = 0) -> dict[str, float]:
     r"""The pieces of all four cuts, averaged over the four data, in nats.
 
-    The encoder is :math:`q(z \mid x_n) = N(\mathrm{mean} \cdot x_n / 1.8,\ \mathrm{sd}^2)`: ``mean`` is that of the largest datum.
+    The encoder is :math:`q(z \mid x_n) = N(\mathrm{mean} \cdot x_n / 1.8,\ \mathrm{sd}^2)`:
+    ``mean`` is that of the largest datum.
     """
     model = lg.LinearGaussian(
         torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64), tensor(NOISE).log()
@@ -102,12 +103,12 @@ _SUM = "ELBO = {elbo:.3f} nats per datum = "
 FIGURE = Figure(
     id="elbo-four-cuts",
     question="What changes when the same bound is cut another way?",
-    caption="What changes when the same bound is cut another way? The pieces, never the sum. The ELBO per datum of one encoder of four "
-    "data, {elbo:.3f} nats: evidence {evidence:.3f} less a gap of {posterior_kl:.3f}; entropy {entropy:.3f} less energy {energy:.3f}; "
-    "reconstruction {reconstruction:.3f} less a penalty of {prior_kl:.3f}, itself {information:.3f} of information and a marginal KL of "
-    "{marginal_kl:.3f}.",
-    alt="Left, four narrow blue bells over four dashed posteriors. Right, four rows of coloured bars of different pieces; every row ends on "
-    "the same vertical line, at {elbo:.3f} nats.",
+    caption="What changes when the same bound is cut another way? The pieces, never the sum. The ELBO per datum of one "
+    "encoder of four data, {elbo:.3f} nats: evidence {evidence:.3f} less a gap of {posterior_kl:.3f}; entropy "
+    "{entropy:.3f} less energy {energy:.3f}; reconstruction {reconstruction:.3f} less a penalty of {prior_kl:.3f}, "
+    "itself {information:.3f} of information and a marginal KL of {marginal_kl:.3f}.",
+    alt="Left, four narrow blue bells over four dashed posteriors. Right, four rows of coloured bars of different "
+    "pieces; every row ends on the same vertical line, at {elbo:.3f} nats.",
     controls=(
         Control("mean", "Mean of q at the largest datum", 1.0, 0, 2.4, 0.02, digits=2),
         Control("sd", "Standard deviation of q", 0.4, 0.1, 1.2, 0.02, digits=2),
@@ -118,8 +119,8 @@ FIGURE = Figure(
         _SUM + "log p(x) {evidence:.3f} minus KL(q ‖ posterior) {posterior_kl:.3f}.",
         _SUM + "entropy {entropy:.3f} minus energy {energy:.3f}.",
         _SUM + "reconstruction {reconstruction:.3f} minus KL(q ‖ prior) {prior_kl:.3f}.",
-        _SUM
-        + "reconstruction {reconstruction:.3f} minus information {information:.3f} minus marginal KL {marginal_kl:.3f}.",
+        _SUM + "reconstruction {reconstruction:.3f} minus information {information:.3f} minus marginal KL "
+        "{marginal_kl:.3f}.",
     ),
     terms=terms,
     draw=draw,

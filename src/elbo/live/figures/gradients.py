@@ -34,7 +34,9 @@ def estimates(mean: float, sd: float, case: float) -> tuple[np.ndarray, np.ndarr
 
 
 def terms(mean: float, sd: float, case: float) -> dict[str, float]:
-    r"""Mean and standard error of both estimators of :math:`\partial_\mu E f(z)`, the exact value, the ratio of variances."""
+    r"""Mean and standard error of both estimators of :math:`\partial_\mu E f(z)`, the exact
+    value, the ratio of variances.
+    """
     score, path = estimates(mean, sd, case)
     exact = 2 * mean if case < 2 else -3 * math.sin(3 * mean) * math.exp(-4.5 * sd**2)
     return {
@@ -66,19 +68,20 @@ def draw(state, found):
 FIGURE = Figure(
     id="kingma-welling-2013-live-gradients",
     question="What does it buy to differentiate through the draw?",
-    caption="What does it buy to differentiate through the draw? The gradient of $\\mathbb{E}_q f(z)$ in the mean of $q$, from the same 500 draws: by the score "
-    "function {score:.2f} with standard error {score_se:.2f}, through the draw {path:.2f} with {path_se:.2f}; exactly {exact:.2f}. "
-    "Both are right on average; a single draw of the first varies {ratio:.0f} times as much.",
-    alt="Two histograms on one axis, both around the exact gradient of {exact:.2f}: that of the score function is broad, "
-    "that of the reparameterised gradient narrow.",
+    caption="What does it buy to differentiate through the draw? The gradient of $\\mathbb{E}_q f(z)$ in the mean of "
+    "$q$, from the same 500 draws: by the score function {score:.2f} with standard error {score_se:.2f}, through the "
+    "draw {path:.2f} with {path_se:.2f}; exactly {exact:.2f}. Both are right on average; a single draw of the first "
+    "varies {ratio:.0f} times as much.",
+    alt="Two histograms on one axis, both around the exact gradient of {exact:.2f}: that of the score function is "
+    "broad, that of the reparameterised gradient narrow.",
     controls=(
         Control("mean", "Mean of q", 1.0, -2, 2, 0.05, digits=2),
         Control("sd", "Standard deviation of q", 0.5, 0.1, 2, 0.05, digits=2),
         Control("case", "f(z), and a baseline for the score function", 0, options=CASES),
     ),
     texts=(
-        "Score function {score:.3f} ± {score_se:.3f}, through the draw {path:.3f} ± {path_se:.3f} (standard errors, 500 draws); exact {exact:.3f}. "
-        "Ratio of the variances: {ratio:.2f}.",
+        "Score function {score:.3f} ± {score_se:.3f}, through the draw {path:.3f} ± {path_se:.3f} (standard errors, "
+        "500 draws); exact {exact:.3f}. Ratio of the variances: {ratio:.2f}.",
     ),
     terms=terms,
     draw=draw,

@@ -35,7 +35,9 @@ def averages(w: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def terms(spread: float, skew: float, k: float) -> dict[str, float]:
-    r"""The bounds :math:`L_k = E \log \frac1k \sum_i w_i` for one and for ``k`` draws, and their gaps to ``log E w = 0``, nats."""
+    r"""The bounds :math:`L_k = E \log \frac1k \sum_i w_i` for one and for ``k`` draws, and their
+    gaps to ``log E w = 0``, nats.
+    """
     w = weights(spread, skew)
     value, chance = averages(w, int(k))
     bound = chance @ np.log(value)
@@ -79,18 +81,20 @@ def draw(state, found):
 FIGURE = Figure(
     id="blei-2017-live-jensen",
     question="Why does the bound lie below, and why do more draws tighten it?",
-    caption="Why does the bound lie below, and why do more draws tighten it? The logarithm bends down, so the mean of logarithms lies below the logarithm of "
-    "the mean: five equally likely weights $p(x, z)/q(z)$ of mean one give {one:.3f} nats instead of 0. Averages of {k:.0f} draws lie closer "
-    "together, where the curve is nearly straight: {bound:.3f}.",
-    alt="Left, a logarithm with widely scattered dots for single weights and a cluster of dots for averages, each set with a level line "
-    "below zero. Right, the bound rising from {one:.3f} towards zero as more draws are averaged.",
+    caption="Why does the bound lie below, and why do more draws tighten it? The logarithm bends down, so the mean of "
+    "logarithms lies below the logarithm of the mean: five equally likely weights $p(x, z)/q(z)$ of mean one give "
+    "{one:.3f} nats instead of 0. Averages of {k:.0f} draws lie closer together, where the curve is nearly straight: "
+    "{bound:.3f}.",
+    alt="Left, a logarithm with widely scattered dots for single weights and a cluster of dots for averages, each set "
+    "with a level line below zero. Right, the bound rising from {one:.3f} towards zero as more draws are averaged.",
     controls=(
         Control("spread", "Spread of the log weights", 1.2, 0, 2.4, 0.05, digits=2),
         Control("skew", "Tail: to small (−) or large (+)", 0.0, -0.6, 0.6, 0.05, digits=2),
         Control("k", "Draws averaged first, k", 4, 1, MOST, 1),
     ),
     texts=(
-        "log p(x) is 0 here. One draw: {one:.3f} nats on average. With k = {k:.0f} averaged first: {bound:.3f}, a gap of {gap:.3f}.",
+        "log p(x) is 0 here. One draw: {one:.3f} nats on average. With k = {k:.0f} averaged first: {bound:.3f}, a gap "
+        "of {gap:.3f}.",
     ),
     terms=terms,
     draw=draw,

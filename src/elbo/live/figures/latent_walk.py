@@ -27,7 +27,9 @@ def picture(z1: float, z2: float) -> np.ndarray:
 
 
 def terms(z1: float, z2: float) -> dict[str, float]:
-    """Log-densities of a code under prior and aggregated posterior (nats), mean ink, and the doubt of a pixel in bits."""
+    """Log-densities of a code under prior and aggregated posterior (nats), mean ink,
+    and the doubt of a pixel in bits.
+    """
     sent, z = _payload(), tensor(z1, z2).unsqueeze(0)
     pixels = picture(z1, z2)
     safe = np.clip(pixels, 1e-300, 1 - 1e-16)
@@ -64,17 +66,18 @@ def draw(state, found):
 FIGURE = Figure(
     id="kingma-welling-2013-live-latent-walk",
     question="What does the decoder make of a code that no image has?",
-    caption="What does the decoder make of a code that no image has? Two latents of a VAE on MNIST: codes of 400 test images, the prior's "
-    "circles of one and two standard deviations. At the marked code $\\log p(z)$ is {log_prior:.2f} and the aggregated posterior's "
-    "$\\log \\bar q(z)$ {log_aggregate:.2f}; it still draws something.",
-    alt="Left, a cloud of dots with gaps inside two circles and one marked code; middle, the picture decoded there; right, a grid of decoded digits "
-    "that melt into each other.",
+    caption="What does the decoder make of a code that no image has? Two latents of a VAE on MNIST: codes of 400 test "
+    "images, the prior's circles of one and two standard deviations. At the marked code $\\log p(z)$ is "
+    "{log_prior:.2f} and the aggregated posterior's $\\log \\bar q(z)$ {log_aggregate:.2f}; it still draws something.",
+    alt="Left, a cloud of dots with gaps inside two circles and one marked code; middle, the picture decoded there; "
+    "right, a grid of decoded digits that melt into each other.",
     controls=(
         Control("z1", "First latent", -0.4, -3.5, 3.5, 0.05, digits=2),
         Control("z2", "Second latent", -1.6, -3.5, 3.5, 0.05, digits=2),
     ),
     texts=(
-        "log p(z) = {log_prior:.3f}, log q̄(z) = {log_aggregate:.3f} nats. Mean ink {ink:.3f}; a pixel is {doubt:.3f} bits in doubt.",
+        "log p(z) = {log_prior:.3f}, log q̄(z) = {log_aggregate:.3f} nats. Mean ink {ink:.3f}; a pixel is {doubt:.3f} "
+        "bits in doubt.",
     ),
     terms=terms,
     draw=draw,

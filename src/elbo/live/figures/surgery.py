@@ -70,12 +70,12 @@ def draw(state, found):
 FIGURE = Figure(
     id="hoffman-johnson-2016-live-surgery",
     question="Codes grow ever narrower: where does their divergence from the prior go?",
-    caption="Codes grow ever narrower: where does their divergence from the prior go? {n} codes of standard deviation {sd:.2f} at the prior's "
-    "quantiles: of {average_kl:.3f} nats, {information:.3f} are information, under its ceiling $\\log N$ = {log_n:.3f}, and "
-    "{marginal_kl:.3f} marginal KL. At the ceiling, all further cost is marginal.",
-    alt="Left, a comb of narrow bells over a dashed normal curve. Right, information with the marginal KL stacked on it "
-    "against the standard deviation of a code; information levels off at log {n}, {log_n:.3f} nats, the marginal KL on top of it goes on "
-    "growing to the left.",
+    caption="Codes grow ever narrower: where does their divergence from the prior go? {n} codes of standard deviation "
+    "{sd:.2f} at the prior's quantiles: of {average_kl:.3f} nats, {information:.3f} are information, under its ceiling "
+    "$\\log N$ = {log_n:.3f}, and {marginal_kl:.3f} marginal KL. At the ceiling, all further cost is marginal.",
+    alt="Left, a comb of narrow bells over a dashed normal curve. Right, information with the marginal KL stacked on "
+    "it against the standard deviation of a code; information levels off at log {n}, {log_n:.3f} nats, the marginal KL "
+    "on top of it goes on growing to the left.",
     controls=(
         Control("sd", "Standard deviation of a code", 0.08, 0.02, 1.5, 0.02, digits=2),
         Control("spread", "Spread of the codes", 1.0, 0, 2, 0.05, digits=2),
@@ -90,7 +90,8 @@ FIGURE = Figure(
     constants={"codes": {str(n): codes(1.0, n).tolist() for n in SIZES}},
     predict=Predict(
         "N is 16. As the codes grow narrower, at how many nats does the information stop? Set your guess, then Reveal.",
-        "You said {guess:.1f} nats. It stops at log {n} = {log_n:.3f}; now it is {information:.3f}, and the marginal KL {marginal_kl:.3f}.",
+        "You said {guess:.1f} nats. It stops at log {n} = {log_n:.3f}; now it is {information:.3f}, and the marginal "
+        "KL {marginal_kl:.3f}.",
         Control("guess", "Your guess, in nats", 1.0, 0, 6, 0.1, digits=1),
         {"sd": 1.0, "spread": 1.0, "n": 16},
     ),

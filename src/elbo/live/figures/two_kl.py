@@ -81,7 +81,8 @@ def factorised_variance(rho: float, alpha: float) -> float:
     r"""Variance of the factorised Gaussian nearest in :math:`D_\alpha(q \| p)` to a pair with correlation ``rho``.
 
     Setting the derivative of the closed form to zero on the eigenvalues :math:`1 \pm \rho` leaves
-    :math:`(1 - \alpha) v^2 + (2\alpha - 1) v - \alpha (1 - \rho^2) = 0`: 1 at ``alpha = 0``, ``1 - rho^2`` at ``alpha = 1``.
+    :math:`(1 - \alpha) v^2 + (2\alpha - 1) v - \alpha (1 - \rho^2) = 0`: 1 at ``alpha = 0``,
+    ``1 - rho^2`` at ``alpha = 1``.
     """
     b, c = 2 * alpha - 1, alpha * (1 - rho**2)
     root = math.sqrt(b**2 + 4 * (1 - alpha) * c)
@@ -91,7 +92,8 @@ def factorised_variance(rho: float, alpha: float) -> float:
 def terms(tab: float, mean: float, sd: float, separation: float, rho: float, a: float) -> dict[str, float]:
     """Both divergences and their least values on two modes (tab 0); variances of a factorised ``q`` (tab 1).
 
-    ``a`` is Minka's order, 0 for ``KL(q || p)`` and 1 for ``KL(p || q)``: Rényi's order ``1 - a`` with the arguments swapped.
+    ``a`` is Minka's order, 0 for ``KL(q || p)`` and 1 for ``KL(p || q)``: Rényi's order ``1 -
+    a`` with the arguments swapped.
     """
     if tab:
         variance = factorised_variance(rho, 1 - a)
@@ -150,12 +152,13 @@ def draw(state, found):
 FIGURE = Figure(
     id="blei-2017-live-two-kl",
     question="Which mistakes does each direction of the divergence punish?",
-    caption="Which mistakes does each direction of the divergence punish? Of all Gaussians, the one of least $\\KL{q}{p}$, "
-    "{best_exclusive:.3f} nats, seeks one mode (standard deviation {seek_sd:.2f}); the one of least $\\KL{p}{q}$, "
-    "{best_inclusive:.3f} nats, covers both ({cover_sd:.2f}). On a pair with correlation $\\rho$ the first shrinks a factorised $q$ to "
-    "the variance $1-\\rho^2$, the second keeps the whole marginal variance.",
-    alt="Left, a density with two modes; a narrow dashed-free bell sits on the higher mode, a wide dashed one lies across both. Right, a slanted "
-    "ellipse with a small circle inside it and a larger circle that reaches as far as its marginals.",
+    caption="Which mistakes does each direction of the divergence punish? Of all Gaussians, the one of least "
+    "$\\KL{q}{p}$, {best_exclusive:.3f} nats, seeks one mode (standard deviation {seek_sd:.2f}); the one of least "
+    "$\\KL{p}{q}$, {best_inclusive:.3f} nats, covers both ({cover_sd:.2f}). On a pair with correlation $\\rho$ the "
+    "first shrinks a factorised $q$ to the variance $1-\\rho^2$, the second keeps the whole marginal variance.",
+    alt="Left, a density with two modes; a narrow dashed-free bell sits on the higher mode, a wide dashed one lies "
+    "across both. Right, a slanted ellipse with a small circle inside it and a larger circle that reaches as far as "
+    "its marginals.",
     controls=(
         Control("tab", "Target", 0, options=("two modes", "correlated pair")),
         Control("mean", "Mean of q", -2.0, -4, 4, 0.05, digits=2, tab=0),
@@ -168,8 +171,8 @@ FIGURE = Figure(
     texts=(
         "KL(q ‖ p) = {exclusive:.3f} nats, {best_exclusive:.3f} at best, on one mode. "
         "KL(p ‖ q) = {inclusive:.3f} nats, {best_inclusive:.3f} at best, across both.",
-        "The nearest factorised q has variance {variance:.3f}, and is {least:.3f} nats away. The marginal variance is 1, "
-        "the conditional 1 − ρ² = {conditional:.4f}.",
+        "The nearest factorised q has variance {variance:.3f}, and is {least:.3f} nats away. The marginal variance is "
+        "1, the conditional 1 − ρ² = {conditional:.4f}.",
     ),
     terms=terms,
     draw=draw,

@@ -1,4 +1,6 @@
-"""A score means nothing without its classifier: every representation over the number of steps that the classifier takes."""
+"""A score means nothing without its classifier: every representation over the number of
+steps that the classifier takes.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ TICKS = ("30", "100", "300", "1,000", "3,000", "10,000", "30,000", "the end")
 
 @cache
 def scores() -> dict[str, list[list[float]]]:
-    """Percent correct by name, seed (three) and place in :data:`STOPS`, from the reference table ``classifier-steps``."""
+    """Percent correct by name, seed (three) and place in :data:`STOPS`, from the
+    reference table ``classifier-steps``.
+    """
     table = reference.load("higgins-2017", "classifier-steps")
     assert table is not None
     wide = (100 * table.pivot(index=["representation", "seed"], columns="steps", values="score"))[list(STOPS)]
@@ -58,18 +62,19 @@ def draw(state, found):
 FIGURE = Figure(
     id="higgins-2017-live-vote",
     question="Which representation wins, and who decides?",
-    caption="Which representation wins, and who decides? The metric of Higgins et al. on the small networks, over the steps of its linear "
-    "classifier. Stopped {stop}, PCA has {pca:.1f} %, the VAE {vae:.1f} % and the beta-VAE {beta_vae:.1f} %. The order changes along the "
-    "way; the paper says no more than that it trained until convergence. Chance is 25 %.",
-    alt="Seven lines of percent correct over the steps of a classifier, from 30 to its end. They start near chance, rise at different steps, "
-    "and cross.",
+    caption="Which representation wins, and who decides? The metric of Higgins et al. on the small networks, over the "
+    "steps of its linear classifier. Stopped {stop}, PCA has {pca:.1f} %, the VAE {vae:.1f} % and the beta-VAE "
+    "{beta_vae:.1f} %. The order changes along the way; the paper says no more than that it trained until convergence. "
+    "Chance is 25 %.",
+    alt="Seven lines of percent correct over the steps of a classifier, from 30 to its end. They start near chance, "
+    "rise at different steps, and cross.",
     controls=(
         Control("steps", "Steps of the classifier", 300, values=STOPS, names=TICKS),
         Control("seed", "Networks, votes and images", 0, options=("seed 0", "seed 1", "seed 2")),
     ),
     texts=(
-        "Stopped {stop}: VAE {vae:.2f} %, beta-VAE {beta_vae:.2f} %, PCA {pca:.2f} %, an untrained network {untrained:.2f} %, "
-        "raw pixels {pixels:.2f} %. {words}.",
+        "Stopped {stop}: VAE {vae:.2f} %, beta-VAE {beta_vae:.2f} %, PCA {pca:.2f} %, an untrained network "
+        "{untrained:.2f} %, raw pixels {pixels:.2f} %. {words}.",
     ),
     terms=terms,
     draw=draw,
