@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from checkout import ROOT
 from crates import cached, issues
@@ -156,3 +158,19 @@ def test_the_changelog_must_say_something(tmp_path):
     assert ready.changes(log, "0.2.0") == "- Two.\n" and ready.changes(log, "0.1.0") == "- One.\n"
     with pytest.raises(ready.CompanionError, match="says nothing of version 0.3.0"):
         ready.changes(log, "0.3.0")
+
+
+def test_the_workflow_attests_wheel_crate_and_archive_and_may_do_no_more():
+    """Every action by the hash of its commit; the right to sign in the one job that does."""
+    flow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    (job,) = flow["jobs"].values()
+    assert flow["permissions"] == {"contents": "read"}
+    assert job["permissions"] == {"contents": "read", "id-token": "write", "attestations": "write"}
+    used = {step["uses"].partition("@")[0]: step for step in job["steps"] if "uses" in step}
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]) for step in used.values())
+    attested = used["actions/attest-build-provenance"]["with"]["subject-path"].split()
+    assert [path.rpartition("/")[2] for path in attested] == [
+        "*.whl",
+        "ro-crate-metadata.json",
+        "carving-the-elbo-*.zip",
+    ]
