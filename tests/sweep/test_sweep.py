@@ -14,36 +14,10 @@ import pytest
 from elbo import reference
 from elbo.sweep.engine import Busy, run_jobs, seconds
 from elbo.sweep.plan import Job, SweepError, find_tables, table_jobs
+from toysweep import KEY, jobs, tables, toy
 
 pytest.importorskip("snakemake", reason="sweeps need Snakemake: pip install 'carving-the-elbo[sweep]'")
-TOY = Path(__file__).with_name("toy_part.py")
-KEY = "seed={},batch=20"
-
-
-def toy(folder, *arguments, pause=0.0):
-    """The command of a toy part."""
-    return [sys.executable, str(TOY), str(folder), str(pause), "toy-2013", "errors", *arguments]
-
-
-def jobs(folder, pause=0.0, parts=3):
-    """A job a part, with the toy in place of the real command."""
-    return [
-        Job(
-            name=f"part_{seed}",
-            outputs=(f"toy-2013/errors/{KEY.format(seed)}.json",),
-            command=shlex.join(toy(folder, "--part", KEY.format(seed), pause=pause)),
-            log=f"toy-2013/errors/log/{seed}.log",
-            priority=parts - seed,
-        )
-        for seed in range(parts)
-    ]
-
-
-def tables(folder):
-    """The measured parts, as bytes."""
-    return {
-        path.name: path.read_bytes() for path in (folder / "_build" / "parts" / "toy-2013" / "errors").glob("*.csv")
-    }
+SUPPORT = Path(__file__).parents[1] / "support"
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +60,11 @@ def test_a_part_that_is_killed_at_random_moments_ends_as_if_nothing_had_happened
 
 def test_a_sweep_that_is_killed_takes_its_jobs_along_and_what_another_process_measures_is_left_to_it(whole, tmp_path):
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from test_sweep import jobs;"
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from toysweep import jobs;"
         "from elbo.sweep.engine import run_jobs; f = Path(sys.argv[2]);"
         "run_jobs(jobs(f, pause=0.2, parts=1), f / '_build' / 'parts')"
     )
-    controller = subprocess.Popen([sys.executable, "-c", script, str(TOY.parent), str(tmp_path)])
+    controller = subprocess.Popen([sys.executable, "-c", script, str(SUPPORT), str(tmp_path)])
     lock = tmp_path / "_build" / "parts" / "toy-2013" / "errors" / f".{KEY.format(0)}.lock"
     _until(lock.exists)
     with pytest.raises(Busy, match="another sweep works in"):
