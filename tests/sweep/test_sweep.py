@@ -1,5 +1,6 @@
 """Sweeps: parts on several cores, killed and resumed to the bit, two controllers, a budget, and what is said then."""
 
+import os
 import random
 import shlex
 import signal
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 
 from elbo import reference
+from elbo.sweep import engine
 from elbo.sweep.engine import Busy, run_jobs, seconds
 from elbo.sweep.plan import Job, SweepError, find_tables, table_jobs
 from toysweep import KEY, jobs, tables, toy
@@ -159,3 +161,16 @@ def _children(number, *words):
             if number:
                 process.send_signal(getattr(signal, number))
     return found
+
+
+def test_jobs_that_outlive_snakemake_may_tidy_up(tmp_path):
+    done, begun = tmp_path / "tidied", tmp_path / "begun"
+    line = f"trap 'sleep 0.3; touch {done}; exit' TERM; touch {begun}; while :; do sleep 0.05; done"
+    process = subprocess.Popen(["bash", "-c", f"bash -c {shlex.quote(line)} & wait"], start_new_session=True)
+    _until(begun.exists)
+    process.kill()
+    process.wait()
+    engine._end_jobs(process)
+    assert done.exists()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)

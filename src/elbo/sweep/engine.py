@@ -179,8 +179,13 @@ def _stop(process: subprocess.Popen) -> None:
 
 
 def _end_jobs(process: subprocess.Popen) -> None:
-    """Jobs on this machine that have outlived Snakemake, however it ended."""
+    """Jobs on this machine that have outlived Snakemake, however it ended: told to, and after three seconds made to."""
     try:
+        os.killpg(process.pid, signal.SIGTERM)
+        end = time.monotonic() + 3.0
+        while time.monotonic() < end:
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
