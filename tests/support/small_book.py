@@ -21,7 +21,7 @@ from elbo.companion.kernel.session import Session
 from elbo.companion.record.handover import MIME
 from elbo.figures import style
 
-__all__ = ["build"]
+__all__ = ["build", "write"]
 
 TEXT = r"""# A toy chapter
 
@@ -49,6 +49,16 @@ def build(root: Path) -> Path:
     Raises:
         RuntimeError: jupyter-book found an error or a warning; the message is its output.
     """
+    write(root)
+    command = [Path(sys.prefix) / "bin" / "jupyter-book", "build", root, "-n", "-W", "--keep-going", "--all"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"})
+    if done.returncode:
+        raise RuntimeError(f"the small book was not built:\n{done.stdout}\n{done.stderr}")
+    return root / "_build" / "html"
+
+
+def write(root: Path) -> None:
+    """Write the source of the book to ``root``: its chapter is a notebook that has run."""
     book = root / "book"
     shutil.copytree(ROOT / "book" / "_static", book / "_static")
     shutil.copy(ROOT / "CITATION.cff", root)
@@ -61,11 +71,6 @@ def build(root: Path) -> Path:
     (book / "references.md").write_text("# References\n\n```{bibliography}\n```\n")
     (book / "references.bib").write_text(REFERENCES)
     _chapter(book / "toy-2013.ipynb")
-    command = [Path(sys.prefix) / "bin" / "jupyter-book", "build", root, "-n", "-W", "--keep-going", "--all"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"})
-    if done.returncode:
-        raise RuntimeError(f"the small book was not built:\n{done.stdout}\n{done.stderr}")
-    return root / "_build" / "html"
 
 
 def _chapter(path: Path) -> None:

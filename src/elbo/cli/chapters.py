@@ -80,16 +80,24 @@ def run(
     with Display() as display:
         results = run_plans(project, plans, processes(jobs, len(plans)), display, timeout)
     if as_json:
-        print(json.dumps({"profile": plans[0].profile, "runs": [vars(result) for result in results]}, indent=1))
+        print(json.dumps({"profile": plans[0].profile, "runs": [vars(one) for one in results]}, indent=1))
     _report_failures(results)
 
 
 @verbs.command(
     epilog="Examples: [bold]elbo build[/] · [bold]elbo build --profile smoke --jobs 2[/] · "
-    "[bold]elbo build --profile paper --device cuda[/]. " + EXIT_CODES
+    "[bold]elbo build --profile paper --device cuda[/] · "
+    "[bold]elbo build --to html,pdf,epub[/]. " + EXIT_CODES
 )
 def build(
     profile: ProfileName = "quick",
+    to: Annotated[
+        str,
+        typer.Option(metavar="EDITION,...", help="What to make: html, pdf (with XeLaTeX), epub, dirhtml, singlehtml."),
+    ] = "html",
+    way: Annotated[
+        str, typer.Option("--with", help="What makes the HTML: jupyter-book, or sphinx alone.")
+    ] = "jupyter-book",
     device: Device = None,
     jobs: Jobs = None,
     timeout: Timeout = None,
@@ -97,9 +105,10 @@ def build(
     as_json: Json = False,
     root: Root = None,
 ) -> None:
-    """Execute every chapter that has changed, then build the HTML of the book from the accepted runs."""
+    """Execute every chapter that has changed, then build the book from the accepted runs."""
     from elbo.companion.pages import ready
     from elbo.companion.pages.build import build_book
+    from elbo.companion.pages.editions import chosen, result
     from elbo.companion.project.chapters import chapter_keys, read_chapter
     from elbo.companion.project.profiles import load_profile
     from elbo.companion.run.plans import make_plans
@@ -108,22 +117,26 @@ def build(
 
     project = checkout(root)
     found = [read_chapter(project, key) for key in chapter_keys(project)]
-    chosen = load_profile(project, profile)
-    plans = make_plans(project, found, chosen, device=checked_device(device), force=force)
+    editions, named = chosen(to, way), load_profile(project, profile)
+    plans = make_plans(project, found, named, device=checked_device(device), force=force)
     ready.require(project)
     with Display() as display:
         results = run_plans(project, plans, processes(jobs, len(plans)), display, timeout)
-        outcome = {"profile": chosen.name, "runs": [vars(result) for result in results], "html": None}
-        if not any(result.code for result in results):
-            outcome["html"] = str(build_book(project, chosen.name, plans, display, force))
+        outcome = {"profile": named.name, "runs": [vars(one) for one in results], "html": None}
+        made: dict[str, Path] = {}
+        if not any(one.code for one in results):
+            made = build_book(project, named.name, plans, display, force, editions, way)
+            outcome["html"] = str(made["html"]) if "html" in made else None
+            outcome["editions"] = {name: str(result(folder)) for name, folder in made.items()}
     if as_json:
         print(json.dumps(outcome, indent=1))
     _report_failures(results)
-    if not as_json:
-        index = project.html / "index.html"
-        print(f"The book is in {project.show(index)}: open {index.as_uri()}")
-        serve = f"{Path(sys.executable).name} -m http.server --directory {project.show(project.html)} 8000"
-        print(f"or serve it: {serve}, then http://localhost:8000")
+    for name, folder in made.items() if not as_json else ():
+        book = result(folder)
+        print(f"The book is in {project.show(book)}: open {book.as_uri()}")
+        if name == "html":
+            serve = f"{Path(sys.executable).name} -m http.server --directory {project.show(folder)} 8000"
+            print(f"or serve it: {serve}, then http://localhost:8000")
 
 
 @verbs.command(

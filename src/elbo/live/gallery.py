@@ -19,10 +19,11 @@ from sphinx.util.docutils import SphinxDirective
 
 from elbo import live
 from elbo.companion.pages.gallery import thumbnail
+from elbo.companion.pages.medium import is_web
 from elbo.companion.record import citation
 from elbo.companion.record.book import Book
 from elbo.live.citing import record
-from elbo.live.page import SCRIPTED, drawn, placed
+from elbo.live.page import drawn, placed
 
 __all__ = ["LiveGallery", "numbers", "setup"]
 
@@ -51,7 +52,7 @@ def numbers(id: str) -> str:
 
 def _fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for placeholder in list(doctree.findall(live_gallery)):
-        if app.builder.name not in SCRIPTED:  # thumbnails and files are links of the site
+        if not is_web(app.builder):  # thumbnails and files are links of the site
             placeholder.parent.remove(placeholder)
             continue
         cards = [_card(app, docname, id, page) for id, page in _ordered(app.env).items()]
@@ -86,7 +87,7 @@ def _card(app: Sphinx, docname: str, id: str, page: str) -> nodes.container:
 def _files(app: Sphinx, error: Exception | None) -> None:
     """The files of every live figure, where the book has a gallery that offers them."""
     folder, found = Path(app.outdir) / "live", _ordered(app.env)
-    if error is not None or app.builder.format != "html" or not _galleries(app, app.env):
+    if error is not None or not is_web(app.builder) or not _galleries(app, app.env):
         return
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "thumbnails").mkdir(parents=True)

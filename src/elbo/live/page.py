@@ -26,6 +26,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from elbo import live
+from elbo.companion.pages.medium import is_web, to_root
 from elbo.companion.record import citation
 from elbo.companion.record.book import Book
 from elbo.live.citing import record
@@ -35,8 +36,6 @@ __all__ = ["Live", "LiveState", "drawn", "placed", "setup"]
 
 logger = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
-SCRIPTED = ("html", "dirhtml", "singlehtml")
-"""The builders whose pages run scripts; all others get the static figure, an e-book too."""
 CHECKED = "book/live"
 """The page that says how live figures are checked; linked from each where the book has it."""
 _MATHS = re.compile(r"\$([^$]+)\$")
@@ -176,9 +175,11 @@ def _cite(app: Sphinx, about: Figure) -> str:
 
 
 def _visit_stage(translator, node) -> None:
+    if not is_web(translator.builder):
+        return
     about = live.figure(node["figure"])
     record = escape(json.dumps(about.record(), ensure_ascii=False), quote=True)
-    base = "../" * translator.builder.current_docname.count("/") + "_static/live/"
+    base = to_root(translator.builder, translator.builder.current_docname) + "_static/live/"
     cite = escape(_cite(translator.builder.app, about), quote=True)
     rows = len([one for one in about.controls if one.tab in (None, 0)])
     wide = about.height[0] + 112 + 50 * -(-rows // 2)
@@ -195,12 +196,13 @@ def _visit_stage(translator, node) -> None:
 
 
 def _depart_stage(translator, node) -> None:
-    translator.body.append("</elbo-live>\n")
+    if is_web(translator.builder):
+        translator.body.append("</elbo-live>\n")
 
 
 def _visit_legend(translator, node) -> None:
     builder = translator.builder
-    if CHECKED in builder.env.found_docs and builder.current_docname != CHECKED:
+    if is_web(builder) and CHECKED in builder.env.found_docs and builder.current_docname != CHECKED:
         address = builder.get_relative_uri(builder.current_docname, CHECKED)
         translator.body.append(
             f'<div class="legend"><p><a href="{address}">How these numbers are checked</a></p></div>'
@@ -210,6 +212,8 @@ def _visit_legend(translator, node) -> None:
 
 def _visit_link(translator, node) -> None:
     builder, id, state = translator.builder, node["id"], node["state"]
+    if not is_web(builder):
+        return
     page = placed(builder.env).get(id)
     if page is None:
         logger.warning("live: a link leads to %s, which stands on no page", id, location=node, type="elbo")
@@ -222,7 +226,8 @@ def _visit_link(translator, node) -> None:
 
 
 def _depart_link(translator, node) -> None:
-    translator.body.append("</a>")
+    if is_web(translator.builder):
+        translator.body.append("</a>")
 
 
 def _nothing(translator, node) -> None:
@@ -236,7 +241,7 @@ def _skip(translator, node) -> None:
 def _scripts(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
     """The runtime and the figures' own scripts, on the pages where they stand."""
     ids = [id for id, page in sorted(placed(app.env).items()) if page == pagename]
-    if not ids or app.builder.name not in SCRIPTED:
+    if not ids or not is_web(app.builder):
         return
     app.add_css_file("live/live.css")
     for name in ("maths", "live", *ids):

@@ -16,6 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from elbo import reference, scoreboard
 from elbo.companion.pages.figures import caption_nodes
+from elbo.companion.pages.medium import is_web, to_root
 from elbo.scoreboard import Judged, Number, Origin, Tables
 
 __all__ = ["Scoreboard", "card", "setup", "summary", "verdict_words"]
@@ -248,7 +249,7 @@ def _resolve(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         cards = []
         for one in judged:
             if one.claim.paper == node["what"]:
-                cards.append(card(one, _figure_page(app, docname, one.origin), "../" * docname.count("/")))
+                cards.append(card(one, _figure_page(app, docname, one.origin), to_root(app.builder, docname)))
         node.replace_self(cards)
 
 
@@ -274,7 +275,7 @@ def _merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: Build
 def _copy(app: Sphinx, error: Exception | None) -> None:
     """The reference tables that were read, with their records, at ``reference/<chapter>/<table>.{csv,json}`` of the
     site."""
-    if error is not None or app.builder.format != "html" or not hasattr(app, "elbo_judged"):
+    if error is not None or not is_web(app.builder) or not hasattr(app, "elbo_judged"):
         return
     names = {
         name for one in app.elbo_judged[1] if one.origin and one.origin.kind == "reference" for name in one.origin.parts

@@ -1,30 +1,26 @@
-"""The book from accepted runs: a source tree of executed notebooks, then jupyter-book, then one step into place.
+"""The book from accepted runs: a source tree of executed notebooks, then its editions, each in one step into place.
 
-jupyter-book executes nothing here (its cache does not see that the package has changed, and it would publish a notebook
-whose kernel died). Every warning is an error, and the build starts from nothing, because Sphinx does not repeat the
-warnings of pages that it does not read again.
+Nothing is executed here (jupyter-book's cache does not see that the package has changed, and it would
+publish a notebook whose kernel died). Every warning is an error, and the build starts from nothing, because
+Sphinx does not repeat the warnings of pages that it does not read again.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from elbo.companion.pages import editions, strict
 from elbo.companion.pages.equations import RESULTS
 from elbo.companion.pages.parameters import show_parameters
-from elbo.companion.project.errors import BUILD, TERMINATED, CompanionError
+from elbo.companion.project.errors import BUILD, CompanionError
 from elbo.companion.project.paths import Project, hold, replace_directory, staging
-from elbo.companion.project.signals import Terminated, ended_by_signals
 from elbo.companion.record import fingerprint
 from elbo.companion.record.environment import lock_digest
 from elbo.companion.run.plans import Plan
@@ -36,16 +32,28 @@ _TOP_LEVEL = ("README.md", "CITATION.cff", "LICENSE*")
 """Files beside ``book/`` that a page may include."""
 
 
-def build_book(project: Project, profile: str, plans: list[Plan], display: Display, force: bool = False) -> Path:
-    """Build ``_build/html`` from the accepted runs of ``plans``; returns its directory.
+def build_book(
+    project: Project,
+    profile: str,
+    plans: list[Plan],
+    display: Display,
+    force: bool = False,
+    wanted: Sequence[str] = ("html",),
+    way: str = "jupyter-book",
+) -> dict[str, Path]:
+    """Build editions of the book from the accepted runs of ``plans``; returns for each its directory under ``_build/``.
 
     Nothing is built where neither the pages nor the package nor the lock have changed since the last build.
 
+    Args:
+        wanted: some of :data:`elbo.companion.pages.editions.EDITIONS`.
+        way: what makes the HTML, one of :data:`elbo.companion.pages.editions.WAYS`.
+
     Raises:
-        CompanionError: another build is under way (exit code 4), or jupyter-book found errors or warnings (5); the HTML
-            that was there before stays.
+        CompanionError: another build is under way (exit code 4), or errors or warnings were found (5); what was there
+            before stays.
     """
-    source, stamp = project.build / "book-src", project.build / "html.json"
+    source = project.build / "book-src"
     try:
         with hold(project.html, "the book"):
             with staging(source) as folder:
@@ -58,31 +66,33 @@ def build_book(project: Project, profile: str, plans: list[Plan], display: Displ
                 "reference": fingerprint.directory_digest(project.root / "data" / "reference"),
                 "lock": lock_digest(project.root),
             }
-            if not force and _stamp(stamp) == {**state, "html": _html_marker(project.html)}:
-                display.say("pages: up to date")
-                return project.html
-            with staging(project.html) as folder:
-                _jupyter_book(project, source, folder, display)
-                stamp.unlink(missing_ok=True)
-                replace_directory(folder / "_build" / "html", project.html)
-                marked = {**state, "html": _html_marker(project.html)}
-                stamp.write_text(json.dumps(marked, indent=1) + "\n", encoding="utf-8")
+            return {name: _build(project, source, state, display, force, name, way) for name in wanted}
     except OSError as error:
         where = error.filename or project.build
         raise CompanionError(
             f"the pages were not built: {error.strerror or error} ({where}); put that right and build again. "
-            f"{_what_stands(project)}",
+            f"{strict.what_stands(project)}",
             BUILD,
         ) from None
-    return project.html
 
 
-def _what_stands(project: Project) -> str:
-    """What a reader has after a build that failed: the runs are put in place one by one, the pages all at once."""
-    runs = "The runs of the chapters are in place"
-    return (
-        f"{runs}; the book is still the one of before" if project.html.exists() else f"{runs}; there are no pages yet"
-    )
+def _build(
+    project: Project, source: Path, state: dict[str, Any], display: Display, force: bool, edition: str, way: str
+) -> Path:
+    """One edition, unless what is there was made from the same; returns its directory."""
+    target, stamp = project.build / edition, project.build / f"{edition}.json"
+    inputs = {**state, "way": way}
+    said = "pages" if edition == "html" else edition
+    if not force and _stamp(stamp) == {**inputs, "html": _html_marker(target)}:
+        display.say(f"{said}: up to date")
+        return target
+    with staging(target) as folder:
+        made = editions.make(edition, way, project, source, folder, display)
+        stamp.unlink(missing_ok=True)
+        replace_directory(made, target)
+        marked = {**inputs, "html": _html_marker(target)}
+        stamp.write_text(json.dumps(marked, indent=1) + "\n", encoding="utf-8")
+    return target
 
 
 def stage(project: Project, profile: str, plans: list[Plan], tree: Path) -> None:
@@ -157,63 +167,6 @@ def _with_extension(node: Any, keys: set[str]) -> Any:
 def _notebook(page: str, keys: set[str]) -> str:
     stem = page.removesuffix(".md").removesuffix(".ipynb")
     return f"{stem}.ipynb" if stem.removeprefix("book/") in keys else page
-
-
-def _jupyter_book(project: Project, source: Path, folder: Path, display: Display) -> None:
-    """Run jupyter-book on ``source`` with everything strict, its noise in a log, its warnings shown."""
-    display.say("pages: building with jupyter-book")
-    project.logs.mkdir(parents=True, exist_ok=True)
-    log = project.logs / "jupyter-book.log"
-    # the package has no __main__; what it makes goes with this command
-    start = f"from elbo.companion.project.orphans import watch; watch({str(folder)!r})\n"
-    start += "from jupyter_book.cli.main import main; main()"
-    strict = ("-n", "-W", "--keep-going", "--all")
-    command = [sys.executable, "-c", start, "build", str(source), "--path-output", str(folder), *strict]
-    own = {"ELBO_ROOT": str(project.root.resolve()), "PYTHONHASHSEED": "0", "NO_COLOR": "1", "MPLBACKEND": "agg"}
-    environment = {**os.environ, **own}
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command,
-            cwd=source,
-            stdin=subprocess.PIPE,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
-        try:
-            with ended_by_signals():
-                status = process.wait()
-        except Terminated:
-            raise CompanionError(
-                "terminated: the pages were not built, those that were there before are untouched", TERMINATED
-            ) from None
-        finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    if status == 0 and (folder / "_build" / "html" / "index.html").is_file():
-        return
-    problems = _problems(log, source)
-    for problem in problems:
-        display.say(f"pages: {problem}")
-    count = f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'} (above)" if problems else "an error"
-    raise CompanionError(
-        f"the pages were not built: jupyter-book ended with {count}; "
-        f"mend what {project.show(log)} names and build again. {_what_stands(project)}",
-        BUILD,
-    )
-
-
-def _problems(log: Path, source: Path) -> list[str]:
-    """The warnings and errors of a build, once each, with paths as the author knows them."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8", errors="replace"))
-    found = [
-        line.replace(f"{source}{os.sep}", "")
-        for line in text.splitlines()
-        if re.search(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b|Error:", line)
-    ]
-    return list(dict.fromkeys(found))
 
 
 def _stamp(path: Path) -> dict[str, Any] | None:

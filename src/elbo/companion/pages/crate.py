@@ -48,7 +48,7 @@ def write(
     site: Path,
     book: Book,
     *,
-    pages: dict[str, str],
+    pages: dict[str, tuple[str, str]],
     figures: dict[str, dict[str, Any]],
     runs: dict[str, dict[str, Any]],
     notebooks: dict[str, list[str]],
@@ -59,7 +59,7 @@ def write(
     Args:
         site: the site's directory, complete.
         book: what ``CITATION.cff`` says.
-        pages: docname (``book/blei-2017``) to title.
+        pages: docname (``book/blei-2017``) to the page's file in the site, and its title.
         figures: id to ``docname, caption, alt, record``.
         runs: chapter to what is known of its run (:func:`elbo.companion.record.handover.run_facts`).
         notebooks: chapter to the addresses of its executed notebook and its text in the site.
@@ -75,8 +75,8 @@ def write(
     cited = {key: _work(crate, work) for key, work in (works or {}).items() if work.address}
     if cited:
         _set(crate.root_dataset, {"citation": list(cited.values())})
-    for docname, title in pages.items():
-        _file(crate, site, f"{docname}.html", name=title, description="A page of the book.")
+    for file, title in pages.values():
+        _file(crate, site, file, name=title, description="A page of the book.")
     for path in sorted((site / "figures").glob("figures.*")):
         _file(
             crate,
@@ -97,7 +97,7 @@ def write(
     actions = []
     for chapter, files in notebooks.items():
         own = {id: about for id, about in figures.items() if about["record"]["chapter"] == chapter}
-        results = [file for id, about in own.items() for file in _figure(crate, site, id, about)]
+        results = [file for id, about in own.items() for file in _figure(crate, site, id, about, pages)]
         actions.append(_run(crate, site, chapter, own, runs.get(chapter, {}), files, results, software))
         text = crate.get(next((name for name in files if name.endswith(".md")), ""))
         if text and chapter in cited:
@@ -147,9 +147,11 @@ def _software(crate: ROCrate, book: Book) -> ContextEntity:
     )
 
 
-def _figure(crate: ROCrate, site: Path, id: str, about: dict[str, Any]) -> list[File]:
+def _figure(
+    crate: ROCrate, site: Path, id: str, about: dict[str, Any], pages: dict[str, tuple[str, str]]
+) -> list[File]:
     """The files of a figure: SVG, PDF, PNG, table and record, the first of them the one that describes it."""
-    page = {"@id": f"{about['docname']}.html"}
+    page = {"@id": pages[about["docname"]][0]}
     shown = {"name": f"Figure {id}: {question(about['caption'])}", "description": about["alt"], "isPartOf": page}
     table = _file(crate, site, f"figures/{id}.csv", name=f"Table of figure {id}", isPartOf=page,
                   description="The numbers that the figure draws.")  # fmt: skip

@@ -26,6 +26,7 @@ PARTS = (
     "elbo.live.page",
     "elbo.live.gallery",
     "elbo.companion.pages.pack",
+    "elbo.companion.pages.paper",
 )
 """In the order in which they are set up; where two listen to one event, the earlier is called first."""
 

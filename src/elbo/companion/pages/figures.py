@@ -24,6 +24,8 @@ from sphinx.util import logging
 
 from elbo.companion.pages.dark import darkened, displayed_size
 from elbo.companion.pages.legend import Place, legend
+from elbo.companion.pages.medium import PAPER, WEB, is_web, to_root
+from elbo.companion.pages.printed import printed_legend
 from elbo.companion.pages.screen import for_screen
 from elbo.companion.record import citation, works
 from elbo.companion.record.handover import FORMATS, MIME, cell_lines, content_of, run_facts
@@ -81,11 +83,14 @@ def _figure(renderer: Any, content: dict[str, Any], env: BuildEnvironment, line:
         _write(folder, id, format, content_of(format, text))
     images = _images(folder, id, content, _place(env, record), env)
     caption = nodes.caption(content["caption"], "", *caption_nodes(content["caption"]))
-    lines = nodes.raw(
-        "", legend(record, run_of(env, record["chapter"]), _place(env, record), book_of(env)), format="html"
-    )
+    run, book = run_of(env, record["chapter"]), book_of(env)
+    folded = nodes.raw("", legend(record, run, _place(env, record), book), format="html")
+    lines = [
+        addnodes.only("", folded, expr=WEB),
+        addnodes.only("", *printed_legend(record, run, book), expr=PAPER),
+    ]
     frame = nodes.container("", *images, classes=["elbo-figure-image"])  # scrolls on a narrow screen
-    figure = nodes.figure("", frame, caption, nodes.legend("", lines), classes=["elbo-figure"], align="default")
+    figure = nodes.figure("", frame, caption, nodes.legend("", *lines), classes=["elbo-figure"], align="default")
     figure["names"].append(nodes.fully_normalize_name(id))
     renderer.renderer.document.note_explicit_target(figure, figure)
     return [figure]
@@ -102,8 +107,10 @@ def _images(folder: Path, id: str, content: dict[str, Any], place: Place, env: B
     light, dark = (escape(f"{place.root}figures/{theme}/{id}.svg") for theme in ("screen", "dark"))
     shown = f'<img class="elbo-light" src="{light}" {about}><img class="only-dark elbo-dark" src="{dark}" {about}>'
     uri = "/" + Path(os.path.relpath(folder / f"{id}.*", env.srcdir)).as_posix()
-    elsewhere = addnodes.only("", nodes.image(uri=uri, alt=content["alt"]), expr="not html")
-    return [nodes.raw("", shown, format="html"), elsewhere]
+    return [
+        addnodes.only("", nodes.raw("", shown, format="html"), expr=WEB),
+        addnodes.only("", nodes.image(uri=uri, alt=content["alt"]), expr=PAPER),
+    ]
 
 
 def caption_nodes(text: str) -> list[nodes.Node]:
@@ -172,7 +179,7 @@ def _place(env: BuildEnvironment, record: dict[str, Any]) -> Place:
     source = files.get(f"notebooks/{key}.md")
     lines = cell_lines(source.read_text(encoding="utf-8"), record["id"]) if source else None
     return Place(
-        root="../" * env.docname.count("/"),
+        root=to_root(env.app.builder, env.docname),
         notebook=f"notebooks/{key}.ipynb",  # MyST-NB writes it after this page is read
         source=f"notebooks/{key}.md" if source else "",
         cell=f"{env.docname}.md#L{lines[0]}-L{lines[1]}" if lines else "",
@@ -198,7 +205,7 @@ def _merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: Build
 
 
 def _copy(app: Sphinx, error: Exception | None) -> None:
-    if error is not None or app.builder.format != "html":
+    if error is not None or not is_web(app.builder):
         return
     outdir, figures = Path(app.outdir), published(app.env)
     for name in ("figures", "notebooks"):

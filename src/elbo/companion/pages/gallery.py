@@ -20,6 +20,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from elbo.companion.pages.figures import caption_nodes, published
+from elbo.companion.pages.medium import is_web, to_root
 from elbo.companion.record.citation import question
 
 __all__ = ["Gallery", "setup", "thumbnail"]
@@ -70,13 +71,14 @@ def _fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
                 subtype="gallery",
             )
         cards = [_card(app, docname, id, about) for id, about in figures.items()]
-        every = [_archive(docname, placeholder["chapter"], len(figures))] if figures else []
+        every = [_archive(to_root(app.builder, docname), placeholder["chapter"], len(figures))] if figures else []
         placeholder.replace_self([*every, nodes.container("", *cards, classes=["elbo-gallery"])])
 
 
 def _card(app: Sphinx, docname: str, id: str, about: dict[str, Any]) -> nodes.container:
     target = f"{app.builder.get_relative_uri(docname, about['docname'])}#{id}"
-    image = f"{'../' * docname.count('/')}figures/thumbnails/{id}.png"
+    root = to_root(app.builder, docname)
+    image = f"{root}figures/thumbnails/{id}.png"
     picture = (
         f'<a class="elbo-thumbnail" href="{escape(target)}">'
         f'<img src="{escape(image)}" alt="{escape(about["alt"])}" loading="lazy"></a>'
@@ -87,13 +89,13 @@ def _card(app: Sphinx, docname: str, id: str, about: dict[str, Any]) -> nodes.co
         nodes.raw("", picture, format="html"),
         nodes.paragraph("", "", *caption_nodes(question(about["caption"]))),
         nodes.paragraph("", "", link, classes=["elbo-gallery-id"]),
-        nodes.raw("", _files(docname, id, len(about.get("panels", []))), format="html"),
+        nodes.raw("", _files(root, id, len(about.get("panels", []))), format="html"),
     )
 
 
-def _files(docname: str, id: str, panels: int = 0) -> str:
+def _files(root: str, id: str, panels: int = 0) -> str:
     """For a slide: the large picture, the same as vector graphics, the numbers, and each panel, a click each."""
-    folder = f"{'../' * docname.count('/')}figures/"
+    folder = f"{root}figures/"
     links = (
         f'<a href="{escape(folder + id)}.{format}" download aria-label="{text} of {id}">{text}</a>'
         for format, text in (("png", "PNG"), ("pdf", "PDF"), ("csv", "data"))
@@ -106,8 +108,8 @@ def _files(docname: str, id: str, panels: int = 0) -> str:
     return f'<p class="elbo-gallery-files">{" ".join(links)} {alone}</p>'
 
 
-def _archive(docname: str, key: str, count: int) -> nodes.raw:
-    href = f"{'../' * docname.count('/')}figures/{key}.zip"
+def _archive(root: str, key: str, count: int) -> nodes.raw:
+    href = f"{root}figures/{key}.zip"
     text = f"{count} {'figure' if count == 1 else 'figures'}: PNG, PDF and data in one file"
     return nodes.raw("", f'<p><a href="{escape(href)}" download>{text}</a></p>', format="html")
 
@@ -148,7 +150,7 @@ def thumbnail(source: Path, target: Path) -> None:
 
 
 def _thumbnails(app: Sphinx, error: Exception | None) -> None:
-    if error is not None or app.builder.format != "html" or not _galleries(app.env):
+    if error is not None or not is_web(app.builder) or not _galleries(app.env):
         return
     folder = Path(app.outdir) / "figures"
     for id in published(app.env):
@@ -175,7 +177,7 @@ def _archives(app: Sphinx, error: Exception | None) -> None:
     """``figures/<chapter>.zip`` with the picture, the vector graphics and the data of each
     figure; equal input, equal bytes.
     """
-    if error is not None or app.builder.format != "html":
+    if error is not None or not is_web(app.builder):
         return
     folder = Path(app.outdir) / "figures"
     for key in sorted({key for keys in _galleries(app.env).values() for key in keys}):

@@ -21,6 +21,8 @@ from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
+from elbo.companion.pages.medium import is_web
+
 __all__ = ["render", "setup"]
 
 logger = logging.getLogger(__name__)
@@ -37,18 +39,20 @@ def _engine() -> MiniRacer:
 
 
 @cache
-def render(tex: str, display: bool, macros: str = "{}") -> str:
+def render(tex: str, display: bool, macros: str = "{}", output: str = "htmlAndMathml") -> str:
     """HTML and MathML of a formula.
 
     Args:
         tex: TeX source, without delimiters.
         display: displayed (``True``) or in the line.
+        output: what KaTeX writes; ``mathml`` alone needs neither its style sheet nor its fonts.
         macros: JSON object of TeX macros, ``{"\\\\E": "\\\\mathbb{E}"}``.
 
     Raises:
         ValueError: KaTeX refuses the formula; the message is KaTeX's own.
     """
-    options = {"displayMode": display, "throwOnError": True, "strict": "error", "macros": json.loads(macros)}
+    options = {"displayMode": display, "throwOnError": True, "strict": "error", "output": output}
+    options["macros"] = json.loads(macros)
     try:
         return str(_engine().eval(f"katex.renderToString({json.dumps(tex)}, {json.dumps(options)})"))
     except JSEvalException as error:
@@ -58,7 +62,8 @@ def render(tex: str, display: bool, macros: str = "{}") -> str:
 
 def _rendered(translator: HTML5Translator, node: nodes.Element, tex: str, display: bool) -> str:
     try:
-        return render(tex, display, json.dumps(translator.config.katex_macros))
+        output = "htmlAndMathml" if is_web(translator.builder) else "mathml"
+        return render(tex, display, json.dumps(translator.config.katex_macros), output)
     except ValueError as error:
         logger.warning("mathematics: %s", error, location=node, type="katex")
         return f"<code>{translator.encode(tex)}</code>"
@@ -100,7 +105,7 @@ def _latex(app: Sphinx, config: Config) -> None:
 
 
 def _copy(app: Sphinx, error: Exception | None) -> None:
-    if error is None and app.builder.format == "html":
+    if error is None and is_web(app.builder):
         target = Path(app.outdir) / "_static" / "katex"
         (target / "fonts").mkdir(parents=True, exist_ok=True)
         for path in [HOME / "katex.min.css", HOME / "LICENSE", *(HOME / "fonts").glob("*.woff2")]:

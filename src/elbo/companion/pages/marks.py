@@ -23,6 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 from elbo.companion.pages import equations
 from elbo.companion.pages.equations import Check, Results
 from elbo.companion.pages.figures import book_of
+from elbo.companion.pages.medium import is_web
 from elbo.companion.project.paths import Project
 from elbo.companion.record.environment import commit
 
@@ -163,7 +164,7 @@ def _read(app: Sphinx, doctree: nodes.document) -> None:
 
 def _resolved(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     page = getattr(app.env, _PAGE, None)
-    if app.builder.format != "html" or not page or not _tests(app.env).is_dir():
+    if not is_web(app.builder) or not page or not _tests(app.env).is_dir():
         return
     numbers = app.env.toc_fignumbers.get(docname, {}).get("displaymath", {})
     for node in doctree.findall(nodes.math_block):

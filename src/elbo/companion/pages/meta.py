@@ -19,6 +19,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from elbo.companion.pages.figures import book_of, executed, published, run_of, works_of
+from elbo.companion.pages.medium import is_web, page_file
 from elbo.companion.record import swhid
 from elbo.companion.record.book import LICENSE, Author, Book, doi_address
 from elbo.companion.record.citation import question
@@ -155,7 +156,7 @@ def _add(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     book = book_of(app.env)
-    if doctree is None or book is None or app.builder.format != "html":
+    if doctree is None or book is None or not is_web(app.builder):
         return
     figures = {id: about for id, about in published(app.env).items() if about["docname"] == pagename}
     run = run_of(app.env, pagename.rsplit("/", 1)[-1])
@@ -170,7 +171,7 @@ def _add(
 
 
 def _crate(app: Sphinx, error: Exception | None) -> None:
-    if error is not None or app.builder.format != "html" or (book := book_of(app.env)) is None:
+    if error is not None or not is_web(app.builder) or (book := book_of(app.env)) is None:
         return
     from elbo.companion.pages import crate
 
@@ -179,7 +180,10 @@ def _crate(app: Sphinx, error: Exception | None) -> None:
     crate.write(
         Path(app.outdir),
         book,
-        pages={docname: app.env.titles[docname].astext() for docname in sorted(app.env.found_docs)},
+        pages={
+            docname: (page_file(app.builder, docname), app.env.titles[docname].astext())
+            for docname in sorted(app.env.found_docs)
+        },
         figures=figures,
         runs={chapter: run_of(app.env, chapter) for chapter in chapters},
         works=works_of(app.env),

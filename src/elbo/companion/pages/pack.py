@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from sphinx.application import Sphinx
 
+from elbo.companion.pages.medium import is_web
 from elbo.companion.pages.screen import for_screen
 
 __all__ = ["pack_page", "pack_site", "setup", "slim_icons"]
@@ -156,7 +157,7 @@ def _write(root: Path, folder: str, text: str, suffix: str) -> str:
 
 
 def _finish(app: Sphinx, error: Exception | None) -> None:
-    if error is not None or app.builder.format != "html":
+    if error is not None or not is_web(app.builder):
         return
     for drawing in sorted((Path(app.outdir) / "_images").glob("*.svg")):
         drawing.write_text(for_screen(drawing.read_text(encoding="utf-8")), encoding="utf-8")

@@ -15,6 +15,8 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from elbo.companion.pages.medium import is_web
+
 __all__ = ["mend_body", "mend_page", "setup"]
 
 _BODY = [
@@ -70,7 +72,7 @@ def _thebe(script: object) -> bool:
 
 
 def _finish(app: Sphinx, error: Exception | None) -> None:
-    if error is not None or app.builder.format != "html":
+    if error is not None or not is_web(app.builder):
         return
     for path in sorted(Path(app.outdir).rglob("*.html")):
         before = path.read_text(encoding="utf-8")
