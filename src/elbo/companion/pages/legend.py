@@ -144,7 +144,7 @@ def _identifiers(record: dict[str, Any], book: citation.Book | None) -> str:
     if record["environment"].get("dirty"):
         shown.append("none of the whole, because of the changes")
     shown += [f"lines <code>{escape(id)}</code>" for id in said["content"]]
-    return f"SWHID: {'; '.join(shown)}" if shown else ""
+    return f"SWHID: {'<br>'.join(shown)}" if shown else ""
 
 
 def _digest(sha256: str | None) -> str:
