@@ -122,6 +122,21 @@ def test_every_module_belongs_to_a_floor():
     assert folders == rooms
 
 
+def strangers(tests) -> list[str]:
+    """Folders with tests that are no folder of the package; ``book`` and ``browser`` are about what is made from it."""
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    own = {folder for folder in folders if folder.parts and folder.parts[0] not in ("book", "browser")}
+    return sorted(folder.as_posix() for folder in own if not (PACKAGE / folder).is_dir())
+
+
+def test_the_tests_mirror_the_package(tmp_path):
+    assert strangers(ROOT / "tests") == []
+    (tmp_path / "models" / "extra").mkdir(parents=True)
+    (tmp_path / "models" / "test_vae.py").touch()
+    (tmp_path / "models" / "extra" / "test_more.py").touch()
+    assert strangers(tmp_path) == ["models/extra"]
+
+
 def test_the_map_in_contributing_is_the_tree():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     assert text.count("<!-- map: ") == len(SECTIONS) == text.count("<!-- end -->")

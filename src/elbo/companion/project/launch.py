@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from elbo.companion.project.chapters import Chapter
 from elbo.companion.project.errors import CompanionError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 __all__ = ["at_commit", "launched"]
 
@@ -22,7 +26,7 @@ if importlib.util.find_spec("elbo") is None:
 """No plain value may be left behind: the chapter takes those for its parameters."""
 
 
-def launched(chapter: Chapter, source: str, lock: str):
+def launched(chapter: Chapter, source: str, lock: str) -> NotebookNode:
     """The chapter as a notebook without outputs, with a cell before its first that installs what it needs.
 
     Args:
