@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -122,7 +122,7 @@ def build(
     ready.require(project)
     with Display() as display:
         results = run_plans(project, plans, processes(jobs, len(plans)), display, timeout)
-        outcome = {"profile": named.name, "runs": [vars(one) for one in results], "html": None}
+        outcome: dict[str, Any] = {"profile": named.name, "runs": [vars(one) for one in results], "html": None}
         made: dict[str, Path] = {}
         if not any(one.code for one in results):
             made = build_book(project, named.name, plans, display, force, editions, way)

@@ -1,4 +1,6 @@
-"""Bad inputs, family by family: each is answered by an error of the kind that is promised, in a sentence, or does no harm."""
+"""Bad inputs, family by family: each is answered by an error of the kind that is promised,
+in a sentence, or does no harm.
+"""
 
 from __future__ import annotations
 

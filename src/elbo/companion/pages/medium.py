@@ -12,7 +12,7 @@ WEB, PAPER = "html and not epub", "not html or epub"
 
 def is_web(builder: Any) -> bool:
     """Whether the builder makes pages for a browser, with the files of the figures beside them."""
-    return builder.format == "html" and builder.name != "epub"
+    return bool(builder.format == "html" and builder.name != "epub")
 
 
 def page_file(builder: Any, docname: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable
+from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
@@ -61,11 +62,13 @@ class FoldedCode(SphinxPostTransform):
                     cell.remove(code)
 
 
-def linked(tree: nodes.Element, docname: str, builder, env: BuildEnvironment) -> None:
+def linked(tree: nodes.Element, docname: str, builder: Any, env: BuildEnvironment) -> None:
     """Turn ``<a href="...">words</a>`` in raw HTML into a reference where it leads somewhere, else into its words."""
     page = _pages(tree, docname)
     for start in [node for node in tree.findall(nodes.raw) if _OPEN.fullmatch(node.astext())]:
-        address = _OPEN.fullmatch(start.astext())[1]
+        opening = _OPEN.fullmatch(start.astext())
+        assert opening is not None, "only such nodes are found"
+        address = opening[1]
         siblings = start.parent.children
         first = siblings.index(start)
         last = next((i for i in range(first, len(siblings)) if siblings[i].astext() == _CLOSE), None)
@@ -82,7 +85,7 @@ def _pages(tree: nodes.Element, docname: str) -> Callable[[nodes.Node], str]:
     return lambda node: pages.get(id(node), docname)
 
 
-def _address(address: str, docname: str, builder, env: BuildEnvironment) -> str:
+def _address(address: str, docname: str, builder: Any, env: BuildEnvironment) -> str:
     if ":" in address:
         return address
     path, _, anchor = address.partition("#")
@@ -91,7 +94,7 @@ def _address(address: str, docname: str, builder, env: BuildEnvironment) -> str:
     )
     if target not in env.all_docs:
         return ""
-    return builder.get_relative_uri(docname, target) + (f"#{anchor}" if anchor else "")
+    return str(builder.get_relative_uri(docname, target)) + (f"#{anchor}" if anchor else "")
 
 
 def tabulated(tree: nodes.Element) -> None:
@@ -167,7 +170,9 @@ def _printed(app: Sphinx, tree: nodes.document, docname: str) -> None:
             node.parent.remove(node)
 
 
-def _files(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+def _files(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     """An EPUB takes no script, and no style sheet that only a browser needs."""
     if app.builder.name == "epub":
         context["script_files"] = []
@@ -175,7 +180,7 @@ def _files(app: Sphinx, pagename: str, templatename: str, context: dict, doctree
         context["css_files"] = [one for one in styles if not any(name in str(one) for name in _WEB_FILES)]
 
 
-def _configure(app: Sphinx, config) -> None:
+def _configure(app: Sphinx, config: Any) -> None:
     own = {
         "papersize": "a4paper",
         "extraclassoptions": "openany,oneside",
@@ -189,7 +194,7 @@ def _configure(app: Sphinx, config) -> None:
     config.latex_elements = {**own, **given, "preamble": own["preamble"] + given.get("preamble", "")}
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> dict[str, Any]:
     """Register the changes for paper, after every other extension has filled in what it has to say."""
     app.add_post_transform(FoldedCode)
     app.connect("config-inited", _configure)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from docutils import nodes
 
 from elbo.companion.record import citation, words
@@ -10,7 +12,7 @@ from elbo.companion.record.book import Book
 __all__ = ["printed_legend"]
 
 
-def printed_legend(record: dict, run: dict, book: Book | None) -> list[nodes.Node]:
+def printed_legend(record: dict[str, Any], run: dict[str, Any], book: Book | None) -> list[nodes.Node]:
     """The lines under a figure, as nodes.
 
     Args:
