@@ -11,7 +11,7 @@ from elbo.companion.project.errors import BUILD, CompanionError
 from elbo.companion.project.paths import Project
 from elbo.companion.run.progress import Display
 
-__all__ = ["PACKAGES", "complaints", "compiled", "require_tex"]
+__all__ = ["PACKAGES", "complaints", "compiled", "require_tex", "too_wide"]
 
 PACKAGES = (
     "latexmk texlive-xetex texlive-latex-recommended texlive-latex-extra texlive-fonts-recommended tex-gyre "
@@ -42,7 +42,7 @@ def compiled(project: Project, latex: Path, out: Path, display: Display) -> None
     """Compile the book that Sphinx's LaTeX builder has left in ``latex``; the PDF goes into ``out``.
 
     Raises:
-        CompanionError: TeX stopped, lacks a character in its fonts, or cannot place a reference or a figure.
+        CompanionError: TeX stopped, lacks a character in its fonts, or cannot place a reference.
     """
     require_tex()
     display.say("pdf: setting with XeLaTeX")
@@ -55,6 +55,8 @@ def compiled(project: Project, latex: Path, out: Path, display: Display) -> None
     if status or not book.is_file():
         raise strict.failed(project, display, "XeLaTeX", log, latex)
     said = text.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
+    for one in too_wide(said):
+        display.say(f"pdf: {one}")
     if found := complaints(said):
         for one in found:
             display.say(f"pdf: {one}")
@@ -67,10 +69,15 @@ def compiled(project: Project, latex: Path, out: Path, display: Display) -> None
 
 
 def complaints(log: str) -> list[str]:
-    """What a reader would see of a TeX log: characters without a glyph, references to nothing, lines too wide."""
+    """What ends the build: characters without a glyph, references to nothing."""
     missing = (f"no glyph for {character} in {font}" for character, font in _MISSING.findall(log))
+    return list(dict.fromkeys([*missing, *_UNDEFINED.findall(log)]))
+
+
+def too_wide(log: str) -> list[str]:
+    """Lines that stick out by more than :data:`WIDE` points: they are named, and the book is made nevertheless."""
     wide = (f"{width} pt too wide {place}" for width, place in _OVERFULL.findall(log) if float(width) > WIDE)
-    return list(dict.fromkeys([*missing, *_UNDEFINED.findall(log), *wide]))
+    return list(dict.fromkeys(wide))
 
 
 def _attach(book: Path, figures: Path, target: Path) -> None:
