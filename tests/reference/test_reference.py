@@ -87,6 +87,23 @@ def test_a_table_is_gathered_from_the_parts_that_are_there_and_only_what_is_miss
         assert part["sha256"] == hashlib.sha256((folder / f"{key}.csv").read_bytes()).hexdigest()
 
 
+def test_a_fuller_table_is_not_replaced_by_fewer_parts(swept, capsys):
+    path, _ = swept
+    reference.main(["toy-2013", "scores"])
+    whole = (path / "scores.csv").read_bytes()
+    folder = reference.parts_folder("toy-2013", "scores")
+    for kept in folder.glob("beta=1.0,seed=1.*"):
+        kept.unlink()
+    assert reference.main(["toy-2013", "scores", "--gather"]) == 2
+    assert "1 parts that are not here, the first beta=1.0, seed=1" in capsys.readouterr().err
+    about = json.loads((path / "scores.json").read_text())
+    del about["parts"]  # as of a table that was measured in one piece
+    (path / "scores.json").write_text(json.dumps(about))
+    assert reference.main(["toy-2013", "scores", "--gather"]) == 2
+    assert "holds 3 rows, the parts here 2" in capsys.readouterr().err
+    assert (path / "scores.csv").read_bytes() == whole
+
+
 def test_a_damaged_part_an_unknown_one_and_one_that_is_held_are_refused(swept, capsys):
     folder = reference.parts_folder("toy-2013", "scores")
     assert reference.main(["toy-2013", "scores", "--gather"]) == 2

@@ -193,18 +193,39 @@ def gather(chapter: str, name: str) -> Path:
     """Put the parts that are there together into the committed table, whose record names each of them.
 
     Raises:
-        ReferenceError: no such table.
+        ReferenceError: no such table, or the committed one holds what the parts here do not.
         elbo.reference.parts.PartError: no part is there, or one is damaged.
     """
     require_checkout()
     sweep = _sweep(chapter, name)
     table, records = parts.gather(sweep, parts_folder(chapter, name))
+    if lost := _would_lose(directory() / chapter / f"{name}.json", records, len(table)):
+        raise ReferenceError(
+            f"{chapter} {name} is not replaced: the table that is there holds {lost}; measure the missing parts here "
+            f"(--parts lists them), or remove the table first"
+        )
     kept = ("part", "rows", "sha256", "seconds", "finished", "commit", "dirty", "device", "cpu", "gpu", "threads")
     listed = [{field: record[field] for field in kept if field in record} for record in records]
     seconds = sum(record["seconds"] for record in records)
     command = f"python -m elbo.reference {chapter} {name} --gather"
     more = {"parts": listed, "parts_asked": len(sweep.grid), "data": records[0].get("data", {})}
     return _put(chapter, name, table, command, seconds, _checkout(), more)
+
+
+def _would_lose(committed: Path, records: Sequence[dict], rows: int) -> str | None:
+    """What a committed table has that these parts have not, in words; ``None`` where it loses nothing.
+
+    Of a table that was measured in one piece only the number of rows can be compared.
+    """
+    if not committed.is_file():
+        return None
+    before = json.loads(committed.read_text(encoding="utf-8"))
+    if "parts" not in before:
+        return f"{before['rows']} rows, the parts here {rows}" if before["rows"] > rows else None
+    here = [record["part"] for record in records]
+    lost = [one["part"] for one in before["parts"] if one["part"] not in here]
+    shown = ", ".join(f"{key}={value}" for key, value in lost[0].items()) if lost else ""
+    return f"{len(lost)} parts that are not here, the first {shown}" if lost else None
 
 
 def _sweep(chapter: str, name: str) -> parts.Sweep:

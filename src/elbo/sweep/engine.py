@@ -76,7 +76,8 @@ def run_jobs(
         folder: where the outputs of the jobs lie; Snakemake keeps its notes there.
         cores: jobs at a time, on this machine.
         profile: a folder with a Snakemake configuration, or ``"slurm"`` or ``"kubernetes"`` for those of the package.
-        budget: seconds; at its end the jobs are told to stop, and the next call goes on from their checkpoints.
+        budget: seconds; a fifth of it, a minute at most, before its end the jobs are told to stop, and are made to at
+            its end; the next call goes on from their checkpoints.
         dry_run: have Snakemake make its plan and run nothing.
 
     Raises:
@@ -107,6 +108,7 @@ def _where(cores: int, profile: str | None) -> list[str]:
 
 
 def _run(jobs: Sequence[Job], folder: Path, where: list[str], budget: float | None, dry_run: bool) -> Outcome:
+    began = time.monotonic()
     plan = write_plan(jobs, folder)
     # our own lock is held, and the operating system drops it with the process: Snakemake's may be one of a killed sweep
     scratch = tempfile.TemporaryDirectory(prefix=f"elbo-{os.getpid()}-", ignore_cleanup_errors=True)
@@ -133,7 +135,8 @@ def _run(jobs: Sequence[Job], folder: Path, where: list[str], budget: float | No
                 words, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.PIPE, start_new_session=True,
                 env=environment,
             )  # fmt: skip
-            stopped = _wait(process, None if budget is None else started + budget)
+            grace = GRACE if budget is None else min(GRACE, budget / 5)
+            stopped = _wait(process, None if budget is None else began + budget - grace, grace)
     finally:
         plan.unlink(missing_ok=True)
     done = [job for job in jobs if all((folder / output).exists() for output in job.outputs)]
@@ -150,13 +153,13 @@ def _run(jobs: Sequence[Job], folder: Path, where: list[str], budget: float | No
     return Outcome(len(done), len(failed), len(open_jobs) - len(failed), stopped, reasons)
 
 
-def _wait(process: subprocess.Popen, deadline: float | None) -> bool:
+def _wait(process: subprocess.Popen, deadline: float | None, grace: float = GRACE) -> bool:
     """Wait for the process, and tell it to stop at the deadline or when this one is told to; whether it was stopped."""
     try:
         process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
         return False
     except subprocess.TimeoutExpired:
-        _stop(process)
+        _stop(process, grace)
         return True
     except BaseException:
         _stop(process)
@@ -165,9 +168,9 @@ def _wait(process: subprocess.Popen, deadline: float | None) -> bool:
         _end_jobs(process)
 
 
-def _stop(process: subprocess.Popen) -> None:
-    """As Ctrl-C: Snakemake cancels its jobs, here and on a cluster. Harder after a minute, on all that is left here."""
-    for number, patience in ((signal.SIGINT, GRACE), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+def _stop(process: subprocess.Popen, grace: float = GRACE) -> None:
+    """As Ctrl-C: Snakemake cancels its jobs, here and on a cluster. Harder after ``grace`` seconds, on all left."""
+    for number, patience in ((signal.SIGINT, grace), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
         try:
             os.killpg(process.pid, number)
             process.wait(patience)
