@@ -81,9 +81,12 @@ def weights(params: Params, zeta: Tensor) -> Params:
 
 
 def weights_kl(params: Params) -> Tensor:
-    r""":math:`KL(q(\theta) \,\|\, N(0, I))` of one model in closed form, ``()`` nats, all weights together."""
+    r""":math:`KL(q(\theta) \,\|\, N(0, I))` of one model in closed form, ``()`` nats, all weights together;
+    zero where none has a spread.
+    """
     pairs = [(params[name.removeprefix(SPREAD)], params[name]) for name in params if name.startswith(SPREAD)]
-    return reduce(torch.add, [standard_gaussian_kl(mean.flatten(), log_var.flatten()) for mean, log_var in pairs])
+    each = (standard_gaussian_kl(mean.flatten(), log_var.flatten()) for mean, log_var in pairs)
+    return reduce(torch.add, each, torch.zeros(()))
 
 
 def full_bound(model: VAE, params: Params, x: Tensor, eps: Tensor, zeta: Tensor, count: int) -> Tensor:
