@@ -25,7 +25,7 @@ def test_the_page_shows_every_check_once():
 
 
 def test_every_erratum_has_a_check_or_says_that_it_was_read():
-    found = re.findall(r"^\*\*(.+?)\.\*\* \*Printed:\*(.*?)(?=^\*\*|^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^\*\*(.+?)\.\*\*\s+\*Printed:\*(.*?)(?=^\*\*|^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     assert len(found) > 20
     for title, text in found:
         checked = "```{erratum-check}" in text or "{eq}`" in text

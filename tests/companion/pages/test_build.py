@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -211,6 +212,11 @@ def test_figures_are_listed(built, capsys):
     }
     notebook.cells[-1].outputs.append(nbformat.v4.new_output("display_data", {FIGURE: content}))
     nbformat.write(notebook, path)
+    record = path.with_name("run.json")
+    recorded = record.read_text()
+    record.write_text(
+        json.dumps(json.loads(recorded) | {"notebook_sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+    )
     try:
         assert main(["figures", "--profile", "smoke", "--root", str(root), "--json"]) == 0
         (row,) = json.loads(capsys.readouterr().out)
@@ -219,6 +225,7 @@ def test_figures_are_listed(built, capsys):
         assert "Why [x]?" in capsys.readouterr().out
     finally:
         path.write_text(good)
+        record.write_text(recorded)
 
 
 def test_plain_papermill_and_plain_jupyter_book(built, tmp_path):

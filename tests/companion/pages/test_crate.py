@@ -52,7 +52,7 @@ def site(folder: Path, book: Book = BOOK, **changes) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     what = {
-        "pages": {"book/toy-2013": "Toy <i>"},
+        "pages": {"book/toy-2013": ("book/toy-2013.html", "Toy <i>")},
         "figures": {"toy-2013-line": FIGURE},
         "runs": {"toy-2013": RUN},
         "notebooks": {"toy-2013": ["notebooks/toy-2013.ipynb", "notebooks/toy-2013.md"]},

@@ -23,7 +23,7 @@ def app(tmp_path):
     about = {"docname": "book/toy-2013", "record": {"chapter": "toy-2013"}}
     about["panels"] = [(0.0, 0.0, 0.6, 1.0), (0.6, 0.0, 1.0, 1.0)]
     env = SimpleNamespace(elbo_figures={"toy-2013-two": about}, elbo_galleries={"book/figures": ["toy-2013"]})
-    return SimpleNamespace(outdir=tmp_path, env=env, builder=SimpleNamespace(format="html"))
+    return SimpleNamespace(outdir=tmp_path, env=env, builder=SimpleNamespace(format="html", name="html"))
 
 
 def test_panels_are_cut_where_they_lie(app):
@@ -38,7 +38,7 @@ def test_panels_are_cut_where_they_lie(app):
 def test_panels_are_linked_and_in_the_file_of_all(app):
     gallery._panels(app, None)
     gallery._archives(app, None)
-    html = gallery._files("book/figures", "toy-2013-two", 2)
+    html = gallery._files("../", "toy-2013-two", 2)
     addresses = re.findall(r'href="\.\./(figures/panels/[^"]*)"', html)
     assert addresses == ["figures/panels/toy-2013-two-1.png", "figures/panels/toy-2013-two-2.png"]
     assert all((app.outdir / address).is_file() for address in addresses)
@@ -50,4 +50,4 @@ def test_panels_are_linked_and_in_the_file_of_all(app):
 
 
 def test_a_figure_of_one_panel_has_no_such_line():
-    assert "panels" not in gallery._files("book/figures", "toy-2013-one")
+    assert "panels" not in gallery._files("../", "toy-2013-one")

@@ -170,7 +170,8 @@ def test_what_is_quoted_is_cut():
 def test_a_signal_that_falls_into_a_destructor_is_heard_all_the_same(number):
     """Python ignores what a destructor raises; so would be the order to end, had it come at that moment."""
     code = (
-        "import os, sys, time\n"
+        "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # heard under nohup, too\n"
         "from elbo.companion.project.signals import Terminated, ended_by_signals\n"
         "class Late:\n"
         f"    def __del__(self): os.kill(os.getpid(), {int(number)}); time.sleep(0.01)\n"
