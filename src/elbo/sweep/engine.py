@@ -77,7 +77,7 @@ def run_jobs(
         cores: jobs at a time, on this machine.
         profile: a folder with a Snakemake configuration, or ``"slurm"`` or ``"kubernetes"`` for those of the package.
         budget: seconds; a fifth of it, a minute at most, before its end the jobs are told to stop, and are made to at
-            its end; the next call goes on from their checkpoints.
+            its end (on a cluster a minute after they were told); the next call goes on from their checkpoints.
         dry_run: have Snakemake make its plan and run nothing.
 
     Raises:
@@ -136,7 +136,8 @@ def _run(jobs: Sequence[Job], folder: Path, where: list[str], budget: float | No
                 env=environment,
             )  # fmt: skip
             grace = GRACE if budget is None else min(GRACE, budget / 5)
-            stopped = _wait(process, None if budget is None else began + budget - grace, grace)
+            patience = grace if where[0] == "--cores" else GRACE  # a cluster takes its time to cancel jobs
+            stopped = _wait(process, None if budget is None else began + budget - grace, patience)
     finally:
         plan.unlink(missing_ok=True)
     done = [job for job in jobs if all((folder / output).exists() for output in job.outputs)]
