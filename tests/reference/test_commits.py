@@ -7,7 +7,7 @@ import pytest
 
 from checkout import ROOT
 
-RECORDS = sorted((ROOT / "data" / "reference").glob("*/*.json"))
+RECORDS = sorted((ROOT / "data" / "reference").rglob("*.json"))
 
 
 def git(*arguments: str) -> subprocess.CompletedProcess:

@@ -87,6 +87,24 @@ def test_a_table_is_gathered_from_the_parts_that_are_there_and_only_what_is_miss
         assert part["sha256"] == hashlib.sha256((folder / f"{key}.csv").read_bytes()).hexdigest()
 
 
+def test_committed_parts_are_not_measured_again_and_must_be_what_their_records_say(swept, capsys):
+    path, calls = swept
+    reference.main(["toy-2013", "scores", "--part", "beta=4.0,seed=0"])
+    folder, committed = reference.parts_folder("toy-2013", "scores"), path / "parts" / "scores"
+    committed.mkdir(parents=True)
+    for kept in folder.glob("beta=4.0,seed=0.*"):
+        kept.rename(committed / kept.name)
+    assert reference.main(["toy-2013", "scores", "--parts"]) == 0
+    assert "done   beta=4.0,seed=0" in capsys.readouterr().out
+    assert reference.main(["toy-2013", "scores"]) == 0
+    assert calls == [(4.0, 0), (1.0, 0), (1.0, 1)]
+    for kept in folder.glob("beta=4.0,seed=0.*"):
+        kept.unlink()
+    (committed / "beta=4.0,seed=0.csv").write_text("score\n41\n")
+    assert reference.main(["toy-2013", "scores", "--gather"]) == 2
+    assert "not what its record says" in capsys.readouterr().err
+
+
 def test_a_fuller_table_is_not_replaced_by_fewer_parts(swept, capsys):
     path, _ = swept
     reference.main(["toy-2013", "scores"])

@@ -140,8 +140,17 @@ def make(chapter: str, name: str) -> Path:
 
 
 def parts_folder(chapter: str, name: str) -> Path:
-    """Where the parts of a table are kept until it is gathered, ``_build/parts/<chapter>/<name>``."""
-    return _build() / "parts" / chapter / name
+    """Where the parts of a table are kept until it is gathered, ``_build/parts/<chapter>/<name>``.
+
+    Parts of a table that is not complete yet are committed under ``data/reference/<chapter>/parts/<name>``; they are
+    put beside those of this checkout, so that nobody measures them again.
+    """
+    folder = _build() / "parts" / chapter / name
+    for record in sorted((directory() / chapter / "parts" / name).glob("*.json")):
+        if not (folder / record.name).exists():
+            for path in (record.with_suffix(".csv"), record):  # the record last: with it the part is there
+                parts.write(folder / path.name, path.read_bytes().decode())
+    return folder
 
 
 def _build() -> Path:
