@@ -129,10 +129,16 @@ def grow(who: str, precision: str) -> float:
         return math.nan
     if who == "ours":
         model, state = ours(x, resp)
-        advance = lambda rows: cavi.step(model, rows, state)  # noqa: E731
+
+        def advance(rows: torch.Tensor) -> object:
+            return cavi.step(model, rows, state)
+
     else:
         estimator = theirs(x, resp)
-        advance = lambda rows: iterate(estimator, rows.numpy())  # noqa: E731
+
+        def advance(rows: torch.Tensor) -> object:
+            return iterate(estimator, rows.numpy())
+
     advance(x[:200])  # libraries and their buffers load here
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is resident now
     before = _peak()

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from elbo.experiments.kingma_welling_2013 import sweep
+from elbo.experiments.kingma_welling_2013 import burda, sweep
 from elbo.experiments.kingma_welling_2013.deep import compare, held_out
 from elbo.models.vae import VAE
 
@@ -30,7 +30,7 @@ def test_every_length_of_the_grid_is_on_the_ladder_and_the_ladder_has_the_papers
 
 
 def test_stages_are_those_of_burda_in_proportion():
-    optimiser = sweep.Schedule(3280).optimiser(60_000)
+    optimiser = burda.Schedule(3280).optimiser(60_000)
     passes = np.cumsum([3**i for i in range(8)])
     assert [after for after, _ in optimiser.stages] == [600 * done for done in passes[:-1]]
     assert [factor for _, factor in optimiser.stages] == pytest.approx([10 ** (-i / 7) for i in range(1, 8)])
@@ -38,7 +38,7 @@ def test_stages_are_those_of_burda_in_proportion():
 
 def test_the_summary_of_the_images_is_the_comparison_of_the_models(monkeypatch):
     """By the route of the chapter's own small run: the same models, images and draws, the same numbers."""
-    monkeypatch.setattr(sweep, "FINE", 12)
+    monkeypatch.setattr(burda, "FINE", 12)
     model = VAE(9, 5, 3, encoder_layers=2, decoder_layers=2)
     models = {k: (model, model.init(torch.Generator().manual_seed(k), 0.5)) for k in (1, 5)}
     images = held_out(torch.rand(30, 9, generator=torch.Generator().manual_seed(2)))
@@ -50,8 +50,8 @@ def test_the_summary_of_the_images_is_the_comparison_of_the_models(monkeypatch):
         rest = pd.DataFrame({"image": range(12, 30), "draws": 50, "nll": values[2, 12:]})
         parts.append(pd.concat([fine, rest]).assign(trained_with=k, seed=0, epochs=1, active=3))
         expected[k] = values
-    monkeypatch.setattr(sweep, "COARSE", 50)
-    table = sweep.summary(pd.concat(parts)).set_index(["trained_with", "draws"])
+    monkeypatch.setattr(burda, "COARSE", 50)
+    table = burda.summary(pd.concat(parts)).set_index(["trained_with", "draws"])
 
     def by_hand(values, size):
         """Two-phase estimate of the mean of row ``size`` over all images."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +28,8 @@ from elbo.cli.options import (
 from elbo.companion.project.errors import CompanionError
 
 if TYPE_CHECKING:
+    from elbo.companion.project.paths import Project
+    from elbo.companion.run.plans import Plan
     from elbo.companion.run.runner import Result
 
 __all__ = ["verbs"]
@@ -67,20 +69,17 @@ def run(
     root: Root = None,
 ) -> None:
     """Execute chapters with a profile's parameters; only a run that reached its end replaces the one before."""
-    from elbo.companion.project.chapters import read_chapter
-    from elbo.companion.project.profiles import load_profile
-    from elbo.companion.run.plans import make_plans
     from elbo.companion.run.progress import Display
     from elbo.companion.run.runner import run_plans
 
     project = checkout(root)
-    found = [read_chapter(project, key) for key in dict.fromkeys(chapters)]
-    chosen, place = load_profile(project, profile), out and out.resolve()
-    plans = make_plans(project, found, chosen, pairs(parameter), checked_device(device), place, force)
+    named, plans = _plans(
+        project, dict.fromkeys(chapters), profile, device, force, pairs(parameter), out and out.resolve()
+    )
     with Display() as display:
         results = run_plans(project, plans, processes(jobs, len(plans)), display, timeout)
     if as_json:
-        print(json.dumps({"profile": plans[0].profile, "runs": [vars(one) for one in results]}, indent=1))
+        print(json.dumps({"profile": named, "runs": [vars(one) for one in results]}, indent=1))
     _report_failures(results)
 
 
@@ -109,23 +108,20 @@ def build(
     from elbo.companion.pages import ready
     from elbo.companion.pages.build import build_book
     from elbo.companion.pages.editions import chosen, result
-    from elbo.companion.project.chapters import chapter_keys, read_chapter
-    from elbo.companion.project.profiles import load_profile
-    from elbo.companion.run.plans import make_plans
+    from elbo.companion.project.chapters import chapter_keys
     from elbo.companion.run.progress import Display
     from elbo.companion.run.runner import run_plans
 
     project = checkout(root)
-    found = [read_chapter(project, key) for key in chapter_keys(project)]
-    editions, named = chosen(to, way), load_profile(project, profile)
-    plans = make_plans(project, found, named, device=checked_device(device), force=force)
+    editions = chosen(to, way)
+    named, plans = _plans(project, chapter_keys(project), profile, device, force)
     ready.require(project)
     with Display() as display:
         results = run_plans(project, plans, processes(jobs, len(plans)), display, timeout)
-        outcome: dict[str, Any] = {"profile": named.name, "runs": [vars(one) for one in results], "html": None}
+        outcome: dict[str, Any] = {"profile": named, "runs": [vars(one) for one in results], "html": None}
         made: dict[str, Path] = {}
         if not any(one.code for one in results):
-            made = build_book(project, named.name, plans, display, force, editions, way)
+            made = build_book(project, named, plans, display, force, editions, way)
             outcome["html"] = str(made["html"]) if "html" in made else None
             outcome["editions"] = {name: str(result(folder)) for name, folder in made.items()}
     if as_json:
@@ -155,6 +151,25 @@ def new(
     for path in new_chapter(checkout(root), key, title, paper):
         print(path)
     print(f"now replace what is in them; elbo run {key} --profile smoke runs the chapter")
+
+
+def _plans(
+    project: Project,
+    keys: Iterable[str],
+    profile: str,
+    device: str | None,
+    force: bool,
+    given: dict[str, str] | None = None,
+    out: Path | None = None,
+) -> tuple[str, list[Plan]]:
+    """The name of the profile, and what the two verbs that execute chapters would run."""
+    from elbo.companion.project.chapters import read_chapter
+    from elbo.companion.project.profiles import load_profile
+    from elbo.companion.run.plans import make_plans
+
+    found = [read_chapter(project, key) for key in keys]
+    chosen = load_profile(project, profile)
+    return chosen.name, make_plans(project, found, chosen, given, checked_device(device), out, force)
 
 
 def _report_failures(results: Sequence[Result]) -> None:

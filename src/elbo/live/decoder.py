@@ -83,11 +83,11 @@ def main() -> None:
     """Train, quantise, measure the loss, write."""
     from elbo.companion.record.environment import commit, environment
     from elbo.data import load
-    from elbo.inference.aevb import aevb
+    from elbo.inference import aevb
 
     train, test = load("mnist", split="train", binarise="grey"), load("mnist", split="test", binarise="grey")
     settings = {"samples": 1_500_000, "batch_size": 100, "learning_rate": 0.001}
-    trained = aevb(
+    trained = aevb.fit(
         MODEL, train, seeds=(0,), optimiser="adam", init_scale="glorot", weight_prior=False, binarisation="grey",
         evaluate_on={"test": test.images}, device="cpu", compile=False, **settings,
     )  # fmt: skip

@@ -67,7 +67,7 @@ def calibration(
     truth = math.sqrt(prior_var) * torch.randn(simulations, 2, **kind)
     labels = torch.where(truth @ design.T + torch.randn(simulations, n, **kind) > 0, 1.0, -1.0).double()
 
-    chains = hmc.sample(
+    chains = hmc.fit(
         lambda w: probit_log_joint(w, design, labels, prior_var),
         torch.zeros_like(truth),
         draws=draws,
@@ -78,7 +78,7 @@ def calibration(
         shared_step_size=False,
     )
     prior = torch.zeros(2).double(), prior_var * torch.eye(2).double()
-    fits = [ep.run(ep.probit_sites(design, y), *prior, n, tol=1e-6) for y in labels]
+    fits = [ep.fit(ep.probit_sites(design, y), *prior, n, tol=1e-6) for y in labels]
     scale = torch.stack([torch.linalg.cholesky(fit.cov) for fit in fits])
     noise = torch.randn(simulations, draws, 2, **kind)
     mean, variance = probit_cavi(design, labels, prior_var)

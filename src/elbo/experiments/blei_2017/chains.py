@@ -39,7 +39,7 @@ def correlated_gaussian(
         return mvn_log_prob(z, mean, cov)
 
     start = torch.randn(chains, 2, generator=generator, dtype=torch.float64) @ torch.linalg.cholesky(cov).T
-    run = hmc.sample(log_prob, start, draws=draws, warmup=200, leapfrog_steps=leapfrog_steps, generator=generator)
+    run = hmc.fit(log_prob, start, draws=draws, warmup=200, leapfrog_steps=leapfrog_steps, generator=generator)
     frames = [
         _points("draw", "hmc", run.z[0, :shown]),
         _points("trajectory", "hmc", _trajectory(log_prob, 0.15, 16)),
@@ -65,7 +65,7 @@ def regression_check(
     mean, cov = model.posterior(design, target)
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(chains, len(mean), generator=generator, dtype=torch.float64)
-    run = hmc.sample(
+    run = hmc.fit(
         lambda w: model.log_joint(design, target, w),
         start,
         draws=draws,

@@ -137,7 +137,7 @@ def power_path(n: int, weight: float, seed: int, data_set: int, powers: Sequence
     ]
     sites = ep.quadrature_sites(lambda z: log_factor(x, weight, z), torch.ones_like(x))
     for power in powers:
-        fit = ep.run(sites, *_prior(), n, power=power, damping=0.5, max_sweeps=500, tol=1e-8)
+        fit = ep.fit(sites, *_prior(), n, power=power, damping=0.5, max_sweeps=500, tol=1e-8)
         rows.append(
             {
                 "law": "ep",
@@ -159,7 +159,7 @@ def _problems(n: int, weight: float, count: int, seed: int) -> list[Tensor]:
 def _solve(x: Tensor, weight: float) -> tuple[Posterior, ep.Fit, dict[str, tuple]]:
     """The integral, EP, and per law ``(mean, sd, log evidence, converged)``."""
     truth = exact_posterior(x, weight)
-    fit = ep.run(ep.clutter_sites(x, weight, CLUTTER_VAR), *_prior(), len(x), damping=0.5)
+    fit = ep.fit(ep.clutter_sites(x, weight, CLUTTER_VAR), *_prior(), len(x), damping=0.5)
     bound = _exclusive(truth)
     answers = {
         "ep": (fit.mean.item(), fit.cov.sqrt().item(), fit.log_evidence.item(), fit.converged),

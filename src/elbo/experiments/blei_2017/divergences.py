@@ -71,7 +71,7 @@ def moment_match(mean: Tensor, cov: Tensor, prior_var: float = 100.0) -> tuple[T
     precision = torch.linalg.inv(cov)
     prior_cov = prior_var * torch.eye(len(mean), dtype=mean.dtype)
     factor = ep.gaussian_sites((precision @ mean)[None], (precision - torch.linalg.inv(prior_cov))[None])
-    fit = ep.run(factor, torch.zeros_like(mean), prior_cov, 1, diagonal=True)
+    fit = ep.fit(factor, torch.zeros_like(mean), prior_cov, 1, diagonal=True)
     return fit.mean, fit.cov.diagonal()
 
 

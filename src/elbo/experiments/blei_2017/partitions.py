@@ -32,7 +32,7 @@ def problem(seed: int, rows: int = 60) -> tuple[Tensor, Tensor]:
 def exact(design: Tensor, labels: Tensor, points: int = 401, reach: float = 6.0) -> tuple[Tensor, Tensor]:
     """Mean ``(2,)`` and covariance ``(2, 2)`` of the posterior by integration on a grid of ``reach`` around EP's
     answer."""
-    fit = ep.run(ep.probit_sites(design, labels), *_prior(), len(labels))
+    fit = ep.fit(ep.probit_sites(design, labels), *_prior(), len(labels))
     axis = torch.linspace(-reach, reach, points, dtype=torch.float64)
     z = fit.mean + torch.cartesian_prod(axis, axis) @ torch.linalg.cholesky(fit.cov).mT
     log_joint = torch.special.log_ndtr(labels * (z @ design.T)).sum(-1) - 0.5 * z.square().sum(-1) / PRIOR_VAR
@@ -55,7 +55,7 @@ def over_parts(seed: int, parts: Sequence[int] = (1, 2, 6, 20, 60), rows: int = 
     for count in parts:
         sites = part_sites(_log_factors(design, labels, count), dim=2)
         for rounds, most in (("one", 1), ("rest", 200)):
-            fit = ep.run(
+            fit = ep.fit(
                 sites, *_prior(), count, max_sweeps=most, damping=1.0 if most == 1 else min(1.0, 2 / count**0.5)
             )
             off = fit.mean - mean

@@ -107,23 +107,30 @@ def _fits(seed: int) -> list[tuple[str, str, LogProb, Tensor, Tensor]]:
 
     inputs = torch.stack([torch.ones(12), torch.linspace(0, 3, 12)], -1).double()
     labels = torch.tensor([-1, -1, 1, -1, -1, 1, 1, -1, 1, 1, 1, 1], dtype=torch.float64)
-    probit = lambda w: calibration.probit_log_joint(w, inputs, labels.expand(len(w), -1), 1.0)  # noqa: E731
+
+    def probit(w: torch.Tensor) -> torch.Tensor:
+        return calibration.probit_log_joint(w, inputs, labels.expand(len(w), -1), 1.0)
+
     centre, variance = calibration.probit_cavi(inputs, labels[None], 1.0)
     found.append(("probit regression", "exclusive", probit, centre[0], variance.diag()))
-    fit = ep.run(ep.probit_sites(inputs, labels), torch.zeros(2).double(), torch.eye(2).double(), 12)
+    fit = ep.fit(ep.probit_sites(inputs, labels), torch.zeros(2).double(), torch.eye(2).double(), 12)
     found.append(("probit regression", "ep", probit, fit.mean, fit.cov))
 
     optima = divergences.two_modes(points=11).query("part == 'optimum'").set_index("law")
-    modes = lambda z: divergences.log_mixture(z[:, 0])  # noqa: E731
+
+    def modes(z: torch.Tensor) -> torch.Tensor:
+        return divergences.log_mixture(z[:, 0])
+
     for law in ("exclusive", "inclusive"):
         place = torch.tensor([optima.loc[law, "z"]]).double(), torch.tensor([[optima.loc[law, "sd"] ** 2]]).double()
         found.append(("two modes", law, modes, *place))
 
     rows = clutter.simulate(20, 0.5, torch.Generator().manual_seed(seed))
-    joint = lambda z: (  # noqa: E731
-        clutter.log_factor(rows, 0.5, z.T).sum(0)
-        + mvn_log_prob(z, torch.zeros(1).double(), 100 * torch.eye(1).double())
-    )
+
+    def joint(z: torch.Tensor) -> torch.Tensor:
+        prior = mvn_log_prob(z, torch.zeros(1).double(), 100 * torch.eye(1).double())
+        return clutter.log_factor(rows, 0.5, z.T).sum(0) + prior
+
     for law, place in clutter.both_fits(rows, 0.5).items():
         found.append(("clutter", law, joint, *place))
     return found

@@ -13,7 +13,8 @@ from elbo.densities import gaussian_log_prob, standard_gaussian_log_prob
 from elbo.estimators import draw_codes, log_aggregate_posterior
 from elbo.experiments.hoffman_johnson_2016.priors import fit_mixture_prior
 from elbo.experiments.hoffman_johnson_2016.training import Runs
-from elbo.inference.vampprior import log_vamp_prior, vampprior
+from elbo.inference import vampprior
+from elbo.inference.vampprior import log_vamp_prior
 from elbo.models.vae import VAE, Params
 
 __all__ = ["gains", "joint_prior"]
@@ -41,7 +42,7 @@ def joint_prior(
     """
     members = [(member, own) for member, dim, own in runs.members if dim == latent_dim]
     model, _ = runs.model(members[0][0])
-    learned = vampprior(
+    learned = vampprior.fit(
         model,
         runs.images,
         samples=round(runs.epochs[-1] * len(runs.images)),

@@ -14,7 +14,8 @@ import torch
 from elbo import reference
 from elbo.data import load
 from elbo.estimators import surgery
-from elbo.inference.aevb import Trained, aevb
+from elbo.inference import aevb
+from elbo.inference.aevb import Trained
 from elbo.models.vae import VAE, Params
 from elbo.reference.parts import Sweep
 
@@ -55,7 +56,7 @@ def train_models(latent_dims: Sequence[int], seeds: Sequence[int], epochs: int, 
     train, test = (load("mnist", split=split, binarise=binarise) for split in ("train", "test"))
     model = VAE(784, 500, max(latent_dims), activation="softplus", encoder_layers=2, decoder_layers=2)
     members = "+".join(f"{latent_dim}-{seed}" for latent_dim, seed in zip(latent_dims, seeds))
-    return aevb(
+    return aevb.fit(
         model,
         train,
         samples=epochs * len(train),

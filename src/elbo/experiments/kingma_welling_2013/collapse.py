@@ -7,7 +7,8 @@ from torch import Tensor
 
 from elbo.data import load
 from elbo.experiments.kingma_welling_2013.training import schedule
-from elbo.inference.aevb import Trained, aevb
+from elbo.inference import aevb
+from elbo.inference.aevb import Trained
 from elbo.inference.free_bits import latent_kl
 from elbo.models.vae import VAE, Params
 
@@ -63,7 +64,7 @@ def train_measured(
     train, test = load(dataset, split="train"), load(dataset, split="test")
     members = [(size, seed) for size in latent_dims for seed in seeds]
     sizes, members_seeds = zip(*members)
-    return aevb(
+    return aevb.fit(
         VAE(train.images.shape[1], hidden, likelihood="gaussian" if dataset == "frey" else "bernoulli"),
         train,
         samples=samples,

@@ -18,8 +18,8 @@ from torch import Tensor
 from elbo import reference
 from elbo.data import load
 from elbo.estimators.marginal_likelihood import model_evidence
+from elbo.inference import iwae
 from elbo.inference.aevb import Trained, binarise
-from elbo.inference.iwae import iwae
 from elbo.models.vae import VAE, Params
 from elbo.training import Adam, keyed_generator
 
@@ -191,7 +191,7 @@ def importance_pair(
     optimiser = Adam(1e-3, stages=((samples // 200, 1 / 3),))
     models = {}
     for k in trained_with:
-        trained = iwae(model, train, samples=samples, draws=k, seeds=[seed], optimiser=optimiser, device=device)
+        trained = iwae.fit(model, train, samples=samples, draws=k, seeds=[seed], optimiser=optimiser, device=device)
         models[k] = (model, {name: param.cpu() for name, param in trained.member(0).items()})
     sizes = [size for size in SIZES if draws % size == 0 and size <= draws]
     return compare(models, held_out(test.images), sizes=sizes, coarse=sizes[-1], seed=seed)
@@ -236,7 +236,7 @@ def _burda_models(settings: Burda, trained_with: Sequence[int]) -> dict[int, Tra
     model = VAE(train.images.shape[1], 200, 50, encoder_layers=2, decoder_layers=2)
     samples = settings.epochs * len(train)
     return {
-        k: iwae(
+        k: iwae.fit(
             model,
             train,
             samples=samples,

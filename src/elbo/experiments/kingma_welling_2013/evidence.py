@@ -16,9 +16,8 @@ from elbo.data import load
 from elbo.devices import resolve_device
 from elbo.estimators.marginal_likelihood import Evidence, model_evidence
 from elbo.experiments.kingma_welling_2013.training import schedule
-from elbo.inference.aevb import Trained, aevb
-from elbo.inference.mcem import mcem
-from elbo.inference.wake_sleep import wake_sleep
+from elbo.inference import aevb, mcem, wake_sleep
+from elbo.inference.aevb import Trained
 from elbo.models.vae import VAE, Params
 
 __all__ = [
@@ -35,7 +34,7 @@ __all__ = [
     "importance_evidence",
 ]
 
-ALGORITHMS: dict[str, Callable[..., Trained]] = {"aevb": aevb, "wake-sleep": wake_sleep, "mcem": mcem}
+ALGORITHMS: dict[str, Callable[..., Trained]] = {"aevb": aevb.fit, "wake-sleep": wake_sleep.fit, "mcem": mcem.fit}
 RATES = (0.01, 0.02, 0.1)
 """Step sizes that the paper chose from, by performance on the training data in the first few iterations."""
 EDGE, PER_SIDE = 7.0, 90

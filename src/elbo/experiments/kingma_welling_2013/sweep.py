@@ -1,5 +1,4 @@
-"""The chapter's long reference tables, a part for each curve and each model: figure 2, and the check against Burda et
-al. (2016).
+"""The chapter's long reference tables, a part for each curve: figures 2 and 3. The list of them all.
 
 Ages stand on one ladder, whatever the length of a run, so that a longer run goes on from the checkpoint of a shorter
 one.
@@ -10,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,7 @@ import torch
 
 from elbo import reference
 from elbo.data import load
-from elbo.experiments.kingma_welling_2013.deep import SIZES, active_units, held_out, nll_by_draws, two_phase
+from elbo.experiments.kingma_welling_2013.burda import BURDA_LONG
 from elbo.experiments.kingma_welling_2013.draws_grid import DRAWS_GRID
 from elbo.experiments.kingma_welling_2013.evidence import ALGORITHMS as THREE
 from elbo.experiments.kingma_welling_2013.evidence import (
@@ -29,10 +27,8 @@ from elbo.experiments.kingma_welling_2013.evidence import (
     evidence_curve,
 )
 from elbo.experiments.kingma_welling_2013.training import ALGORITHMS
-from elbo.inference.iwae import iwae
-from elbo.models.vae import VAE, Params
+from elbo.models.vae import VAE
 from elbo.reference.parts import Sweep, write
-from elbo.training import Adam, keyed_generator
 
 __all__ = [
     "LADDER",
@@ -40,10 +36,8 @@ __all__ = [
     "SWEEPS",
     "best_rate",
     "bound_parts",
-    "burda_parts",
     "evidence_parts",
     "longest",
-    "summary",
 ]
 
 CHAPTER = "kingma-welling-2013"
@@ -239,118 +233,12 @@ def evidence_grid(count: int) -> list[dict]:
     ]
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """Training of the check against Burda et al. (2016) in ``epochs`` passes, their stages in proportion.
-
-    Theirs: minibatches of 20, a learning rate of :math:`10^{-3 - i/7}` for :math:`3^i` passes, i = 0 … 7, 3,280 in all
-    (section 5). Ours: minibatches of 100, learning rates twice theirs, Adam's other constants those of its authors.
-    """
-
-    epochs: int
-    batch_size: int = 100
-
-    def optimiser(self, images: int) -> Adam:
-        """Adam with these stages, in steps."""
-        steps, passes = self.epochs * images / self.batch_size, sum(3**i for i in range(8))
-        done = np.cumsum([3**i for i in range(8)]) / passes
-        stages = tuple((round(steps * float(at)), 10 ** (-(i + 1) / 7)) for i, at in enumerate(done[:-1]))
-        return Adam(2e-3, stages=stages)
-
-
-FINE, DRAWS, COARSE = 400, 5000, 50
-
-
-def burda_parts(stack: Sequence[dict], device: str = "cpu") -> list[pd.DataFrame]:
-    """Models of the 784-200-200-50 network on MNIST binarised afresh, and the likelihood of every test image.
-
-    Args:
-        stack: settings ``trained_with`` (draws of the bound), ``seed`` and ``epochs``.
-
-    Returns:
-        For each model rows ``image, draws, nll``: minus the importance-weighted bound, nats. 400 images, the same for
-        every model, for each number of draws that divides 5,000; the others for 50 draws; ``active``, the latents in
-        use, in every row.
-    """
-    k, epochs, seeds = stack[0]["trained_with"], stack[0]["epochs"], [part["seed"] for part in stack]
-    train, test = load("mnist", split="train"), held_out(load("mnist", split="test").images)
-    model = VAE(784, 200, 50, encoder_layers=2, decoder_layers=2)
-    trained = iwae(
-        model,
-        train,
-        samples=epochs * len(train),
-        draws=k,
-        batch_size=Schedule(epochs).batch_size,
-        seeds=seeds,
-        optimiser=Schedule(epochs).optimiser(len(train)),
-        device=device,
-        checkpoint=reference.scratch(CHAPTER, f"burda-{epochs}-{k}-{'+'.join(map(str, seeds))}"),
-    )
-    order = torch.randperm(len(test), generator=keyed_generator("cpu", 0, "sample"))
-    test = test.to(trained.params["decoder.head.weight"].device)
-    return [_likelihoods(model, trained.member(i), test, order, k, seed) for i, seed in enumerate(seeds)]
-
-
-def _likelihoods(model: VAE, params: Params, test: torch.Tensor, order: torch.Tensor, k: int, seed: int):
-    generator = keyed_generator(test.device, seed, "evidence", k)
-    sizes = [size for size in SIZES if DRAWS % size == 0]
-    fine = nll_by_draws(model, params, test[order[:FINE]], sizes, generator).cpu()  # (sizes, images)
-    rest = [nll_by_draws(model, params, part, [COARSE], generator)[0].cpu() for part in test[order[FINE:]].split(500)]
-    parts = [pd.DataFrame({"image": order[:FINE], "draws": size, "nll": row}) for size, row in zip(sizes, fine)]
-    parts.append(pd.DataFrame({"image": order[FINE:], "draws": COARSE, "nll": torch.cat(rest)}))
-    return pd.concat(parts, ignore_index=True).assign(active=active_units(model, params, test)).round({"nll": 5})
-
-
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """The table of the check from the likelihoods of the images.
-
-    Returns:
-        One row a model (``trained_with``, ``seed``, ``epochs``) and number of ``draws``: ``nll``, ``se_here``,
-        ``se_images`` (see :func:`elbo.experiments.kingma_welling_2013.deep.two_phase`), ``gain`` over the model with
-        one draw of the same seed on the same images and its ``se_gain`` (missing where that model is not there),
-        ``active``, ``images``, ``all_images``, ``batch_size``, ``data``.
-    """
-    found = []
-    models = {key: own for key, own in rows.groupby(["seed", "trained_with", "epochs"], sort=True)}
-    values = {key: _by_image(own) for key, own in models.items()}
-    for (seed, k, epochs), own in models.items():
-        fine, everywhere = values[seed, k, epochs]
-        first = next((values[key] for key in models if key[:2] == (seed, 1)), None)
-        cheap = everywhere.loc[fine.index]
-        for draws in fine.columns:
-            nll, here, beyond = two_phase(*map(_tensor, (fine[draws], cheap, everywhere)))
-            gain = se_gain = math.nan
-            if first is not None:
-                better, cheap_better = first[0][draws] - fine[draws], first[1].loc[fine.index] - cheap
-                gain, _, se_gain = two_phase(*map(_tensor, (better, cheap_better, first[1] - everywhere)))
-            found.append((k, seed, epochs, draws, nll, here, beyond, gain, se_gain, int(own.active.iloc[0])))
-    columns = ["trained_with", "seed", "epochs", "draws", "nll", "se_here", "se_images", "gain", "se_gain", "active"]
-    counts = {"images": FINE, "all_images": 10_000, "batch_size": Schedule(1).batch_size, "data": "mnist"}
-    return pd.DataFrame(found, columns=columns).assign(**counts).round(4)
-
-
-def _by_image(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """``(images, draws)`` of those with all draws, and the likelihood with few draws of all images, by image."""
-    table = rows.pivot(index="image", columns="draws", values="nll")
-    return table.dropna(), table[COARSE]
-
-
-def _tensor(values: pd.Series) -> torch.Tensor:
-    return torch.tensor(values.to_numpy(), dtype=torch.float64)
-
-
-BURDA = [
-    {"trained_with": k, "seed": seed, "epochs": epochs}
-    for seed in (0, 1, 2)
-    for k, epochs in ((1, 400), (5, 200), (50, 40))
-]
-
 CURVES = ("dataset", "algorithm", "samples")
 SMALL = ("train_images", "algorithm", "samples")
 
 SWEEPS = {
     "draws-grid": DRAWS_GRID,
-    "burda-long": Sweep(burda_parts, BURDA, summary, alike=("trained_with", "epochs"), priority=2),
+    "burda-long": BURDA_LONG,
     "marginal-likelihood-1000": Sweep(evidence_parts, evidence_grid(1000), alike=SMALL),
     "marginal-likelihood-50000": Sweep(evidence_parts, evidence_grid(50_000), alike=SMALL),
     "bound-mnist": Sweep(bound_parts, bound_grid("mnist"), longest, alike=CURVES, priority=1),

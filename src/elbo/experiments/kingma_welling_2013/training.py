@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from elbo.data import Dataset, load
-from elbo.inference.aevb import Trained, aevb, binarise
-from elbo.inference.wake_sleep import wake_sleep
+from elbo.inference import aevb, wake_sleep
+from elbo.inference.aevb import Trained, binarise
 from elbo.models.vae import VAE
 
 __all__ = ["ALGORITHMS", "SETTINGS", "Run", "Settings", "describe", "schedule", "settings", "some_images", "train"]
@@ -49,7 +49,7 @@ SETTINGS = {
 """Settings that finish in minutes on two processor cores; the paper's own stand in the profile ``paper``."""
 
 
-ALGORITHMS: dict[str, Callable[..., Trained]] = {"aevb": aevb, "wake-sleep": wake_sleep}
+ALGORITHMS: dict[str, Callable[..., Trained]] = {"aevb": aevb.fit, "wake-sleep": wake_sleep.fit}
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,15 @@ from torch import Tensor
 
 from elbo.data import load
 from elbo.experiments.kingma_welling_2013.training import schedule
-from elbo.inference.aevb import Trained, aevb
-from elbo.inference.full_vb import expected_bound, full_vb, log_predictive, weights_kl
+from elbo.inference import aevb, full_vb
+from elbo.inference.aevb import Trained
+from elbo.inference.full_vb import expected_bound, log_predictive, weights_kl
 from elbo.models.vae import VAE, Params
 from elbo.training import keyed_generator
 
 __all__ = ["WEIGHTS", "few_data"]
 
-WEIGHTS: dict[str, Callable[..., Trained]] = {"MAP": aevb, "full VB": full_vb}
+WEIGHTS: dict[str, Callable[..., Trained]] = {"MAP": aevb.fit, "full VB": full_vb.fit}
 """What is done with the decoder's weights: their posterior mode (the paper's experiments), or a posterior (appendix
 F)."""
 

@@ -45,8 +45,13 @@ def terms(mean: float, sd: float, cut: float = 0) -> dict[str, float]:
     log_var = 2 * tensor(sd).log().expand_as(codes)
     noise = sigma_points(1, x)
     exact, cov = lg.posterior(model, x)
-    likelihood = lambda z: lg.log_likelihood(model, x, z)  # noqa: E731
-    posterior = lambda z: mvn_log_prob(z, exact, cov)  # noqa: E731
+
+    def likelihood(z: torch.Tensor) -> torch.Tensor:
+        return lg.log_likelihood(model, x, z)
+
+    def posterior(z: torch.Tensor) -> torch.Tensor:
+        return mvn_log_prob(z, exact, cov)
+
     gap = evidence_gap(lg.log_evidence(model, x), posterior, codes, log_var, noise)
     energy = energy_entropy(likelihood, codes, log_var, noise)
     penalty = reconstruction_kl(likelihood, codes, log_var, noise)
