@@ -54,8 +54,8 @@ def standard_gaussian_log_prob(z: Tensor) -> Tensor:
 def bernoulli_log_prob(x: Tensor, logits: Tensor) -> Tensor:
     r"""Log-mass of independent Bernoullis, :math:`\sum_d x_d \ell_d - \mathrm{softplus}(\ell_d)`.
 
-    Kingma & Welling (2013), equation 11, with :math:`y = \mathrm{sigmoid}(\ell)`. For grey values ``x`` in (0, 1) this
-    is the usual cross-entropy, which is not a normalised log-likelihood.
+    Kingma & Welling (2013), equation 11, with :math:`y = \mathrm{sigmoid}(\ell)`. Of grey values ``x`` it is
+    the usual cross-entropy, no normalised log-likelihood.
 
     Args:
         x, logits: ``(..., dim)``, broadcast against each other.
