@@ -23,6 +23,7 @@ THROTTLE = 4.0
 SHIFT = """window.shifted = 0;
 new PerformanceObserver(list => list.getEntries().forEach(it => window.shifted += it.value))
   .observe({type: 'layout-shift', buffered: true})"""
+LOADED = "[...document.images].every(it => it.complete || !it.checkVisibility())"
 TIMES = """() => ({paint: performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000,
   load: performance.getEntriesByType('navigation')[0].loadEventEnd / 1000, shift: window.shifted})"""
 
@@ -64,7 +65,8 @@ def measure(browser, address: str, folder: Path, page: str, throttle: float = TH
     seen.evaluate(
         "document.querySelectorAll('img[loading=lazy]').forEach(it => it.checkVisibility() && (it.loading = 'eager'))"
     )
-    seen.wait_for_load_state("networkidle")
+    seen.wait_for_function(LOADED)  # not for a silent network: a request that was called off is waited for in vain
+    seen.wait_for_timeout(600)
     files = {path: sent(folder / unquote(path).lstrip("/")) for path in asked}
     context.close()
     return {
